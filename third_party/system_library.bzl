@@ -1,0 +1,21 @@
+"""Libraries of the distribution under the labels that their own Bazel builds give them.
+
+Each folder here stands in for one repository, so that a change to sources, or to a registry, is a change of WORKSPACE alone.
+"""
+
+def system_library(name, libs = [], deps = [], defines = []):
+    """A library whose headers are in /usr/include: it only has to be linked.
+
+    Args:
+      name: as upstream calls the target.
+      libs: what stands behind -l. All of them: nothing is added by itself.
+      deps: other libraries whose libs are needed too.
+      defines: what the distribution built the library with, or what its headers need with our compiler.
+    """
+    native.cc_library(
+        name = name,
+        defines = defines,
+        linkopts = ["-l" + lib for lib in libs],
+        visibility = ["//visibility:public"],
+        deps = deps,
+    )
