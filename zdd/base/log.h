@@ -1,9 +1,10 @@
-// Events for people and machines: what the library has to say goes as one LogEvent each to the sink of the embedder.
+// Events for people and machines: what the library has to say goes as one LogEvent each to the sink
+// of the embedder.
 //
 //   options.log = [](const zdd::LogEvent& event) { spdlog::info("{}", zdd::ToString(event)); };
 //
-// Threads: a sink is called from any thread, one call at a time for one service; it must not block for long, nor call the
-// service. Lifetime: an event's strings live for the call.
+// Threads: a sink is called from any thread, one call at a time for one service; it must not block
+// for long, nor call the service. Lifetime: an event's strings live for the call.
 #ifndef ZDD_BASE_LOG_H_
 #define ZDD_BASE_LOG_H_
 
@@ -21,8 +22,9 @@ enum class Severity { kDebug, kInfo, kWarning, kError };
 struct LogEvent {
   Severity severity = Severity::kInfo;
   absl::string_view service;  // Options::name
-  absl::string_view name;     // stable, dotted words: "phase.standby", "listener.bound", "upgrade.rolled_back"
-  std::string message;        // a sentence for people
+  absl::string_view
+      name;  // stable, dotted words: "phase.standby", "listener.bound", "upgrade.rolled_back"
+  std::string message;                                      // a sentence for people
   std::vector<std::pair<std::string, std::string>> fields;  // the same for machines
 };
 

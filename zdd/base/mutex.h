@@ -1,5 +1,6 @@
-// Mutex is std::mutex with clang's thread-safety annotations, so that -Wthread-safety proves the locking and ThreadSanitizer
-// sees it. (Distribution builds of absl::Mutex are not instrumented: each use would be a false race under TSan.)
+// Mutex is std::mutex with clang's thread-safety annotations, so that -Wthread-safety proves the
+// locking and ThreadSanitizer sees it. (Distribution builds of absl::Mutex are not instrumented:
+// each use would be a false race under TSan.)
 //
 //   zdd::Mutex mutex_;
 //   int count_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -32,7 +33,9 @@ class ABSL_LOCKABLE Mutex {
 
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
-  explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) { mutex_->Lock(); }
+  explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) {
+    mutex_->Lock();
+  }
   ~MutexLock() ABSL_UNLOCK_FUNCTION() { mutex_->Unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
@@ -52,7 +55,8 @@ class CondVar {
   // False when `timeout` passed without a wake.
   bool WaitFor(Mutex* mutex, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
-    bool woken = condition_.wait_for(lock, absl::ToChronoNanoseconds(timeout)) == std::cv_status::no_timeout;
+    bool woken =
+        condition_.wait_for(lock, absl::ToChronoNanoseconds(timeout)) == std::cv_status::no_timeout;
     lock.release();
     return woken;
   }

@@ -2,11 +2,12 @@
 //
 //   zdd::OwnedFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 //   if (!fd.valid()) return zdd::ErrnoStatus(errno, "socket tcp");
-//   Take(std::move(fd));                  // an OwnedFd parameter takes, an `int fd` parameter borrows for the call
+//   Take(std::move(fd));                  // an OwnedFd parameter takes, an `int fd` parameter
+//   borrows for the call
 //
 // Threads: one at a time, as an int. Lifetime: none beyond the object.
-// Errors: close() is never retried. On Linux the descriptor is gone whatever close() answers (close(2), "Dealing with
-// error returns"); a second try could close a stranger's.
+// Errors: close() is never retried. On Linux the descriptor is gone whatever close() answers
+// (close(2), "Dealing with error returns"); a second try could close a stranger's.
 #ifndef ZDD_BASE_OWNED_FD_H_
 #define ZDD_BASE_OWNED_FD_H_
 
@@ -44,8 +45,8 @@ class OwnedFd {
   int fd_ = -1;
 };
 
-// A new descriptor (close-on-exec, numbered 3 or higher) for the same open file description. Invalid, with errno set, if
-// none is to be had.
+// A new descriptor (close-on-exec, numbered 3 or higher) for the same open file description.
+// Invalid, with errno set, if none is to be had.
 OwnedFd Duplicate(int fd);
 
 }  // namespace zdd

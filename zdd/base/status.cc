@@ -60,14 +60,18 @@ absl::StatusCode CodeOf(int error) {
 
 absl::Status ErrnoStatus(int error, absl::string_view operation_and_object) {
   const char* name = strerrorname_np(error);
-  return absl::Status(CodeOf(error), absl::StrCat(operation_and_object, ": ", strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error",
-                                                  " (", name ? name : absl::StrCat(error).c_str(), ")"));
+  return absl::Status(
+      CodeOf(error), absl::StrCat(operation_and_object, ": ",
+                                  strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error",
+                                  " (", name ? name : absl::StrCat(error).c_str(), ")"));
 }
 
 absl::Status Annotate(const absl::Status& status, absl::string_view prefix) {
   if (status.ok()) return status;
   absl::Status annotated(status.code(), absl::StrCat(prefix, ": ", status.message()));
-  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { annotated.SetPayload(url, payload); });
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+    annotated.SetPayload(url, payload);
+  });
   return annotated;
 }
 

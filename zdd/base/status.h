@@ -1,10 +1,11 @@
 // From errno to absl::Status, and context added on the way up.
 //
-//   return zdd::ErrnoStatus(errno, "bind tcp://0.0.0.0:80");      // "bind tcp://0.0.0.0:80: Permission denied (EACCES)"
-//   return zdd::Annotate(status, "listener \"http\"");            // "listener "http": bind tcp://0.0.0.0:80: ..."
+//   return zdd::ErrnoStatus(errno, "bind tcp://0.0.0.0:80");      // "bind tcp://0.0.0.0:80:
+//   Permission denied (EACCES)" return zdd::Annotate(status, "listener \"http\"");            //
+//   "listener "http": bind tcp://0.0.0.0:80: ..."
 //
-// A message is `operation object: reason (numbers)`: the lowest layer names the system call and its object, each layer
-// above adds one prefix. Threads: any.
+// A message is `operation object: reason (numbers)`: the lowest layer names the system call and its
+// object, each layer above adds one prefix. Threads: any.
 #ifndef ZDD_BASE_STATUS_H_
 #define ZDD_BASE_STATUS_H_
 
@@ -13,8 +14,9 @@
 
 namespace zdd {
 
-// The status for a failed system call; its code is what a caller would act on: EMFILE is ResourceExhausted, ECONNREFUSED is
-// Unavailable, EADDRINUSE is AlreadyExists, and what has no better one is Internal. REQUIRES: error != 0.
+// The status for a failed system call; its code is what a caller would act on: EMFILE is
+// ResourceExhausted, ECONNREFUSED is Unavailable, EADDRINUSE is AlreadyExists, and what has no
+// better one is Internal. REQUIRES: error != 0.
 absl::Status ErrnoStatus(int error, absl::string_view operation_and_object);
 
 // The same code and payloads with `prefix: ` before the message. Ok stays Ok.

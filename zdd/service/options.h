@@ -1,4 +1,5 @@
-// Options of a Service and of one of its listeners: plain values whose defaults are right for most servers.
+// Options of a Service and of one of its listeners: plain values whose defaults are right for most
+// servers.
 //
 //   zdd::Options options;
 //   options.name = "hello";
@@ -7,7 +8,8 @@
 //   options.stop_signals = {SIGTERM, SIGINT};
 //   absl::StatusOr<zdd::Service> service = zdd::Service::Create(std::move(options));
 //
-// Errors: Create and Listen check each field and answer InvalidArgument with its name, its value and what would be right.
+// Errors: Create and Listen check each field and answer InvalidArgument with its name, its value
+// and what would be right.
 #ifndef ZDD_SERVICE_OPTIONS_H_
 #define ZDD_SERVICE_OPTIONS_H_
 
@@ -29,63 +31,73 @@ namespace zdd {
 using Task = absl::AnyInvocable<void()>;
 
 struct Options {
-  // What the generations of one service have in common: [a-z0-9_.-], at most 40 characters. Required.
+  // What the generations of one service have in common: [a-z0-9_.-], at most 40 characters.
+  // Required.
   std::string name;
   // A label of this build for reports and logs, at most 64 bytes of printable text.
   std::string version;
 
-  // Where the control socket lives; made with mode 0700 if absent, refused if it belongs to somebody else or is open to
-  // others. Empty: $ZDD_RUNTIME_DIR, else $XDG_RUNTIME_DIR/zdd, else /run/zdd for root, else /tmp/zdd-<uid>.
+  // Where the control socket lives; made with mode 0700 if absent, refused if it belongs to
+  // somebody else or is open to others. Empty: $ZDD_RUNTIME_DIR, else $XDG_RUNTIME_DIR/zdd, else
+  // /run/zdd for root, else /tmp/zdd-<uid>.
   std::string runtime_dir;
   // Names the owner, by rename at its commit. Empty: none.
   std::string pid_file;
 
-  // What is started by an upgrade. Empty: the words this process was started with. The program is looked up anew at each
-  // upgrade, so that a replaced file or a `current` symlink takes effect.
+  // What is started by an upgrade. Empty: the words this process was started with. The program is
+  // looked up anew at each upgrade, so that a replaced file or a `current` symlink takes effect.
   std::vector<std::string> command;
   // Start /proc/self/exe when the program's file is gone (a package was removed, not replaced).
   bool allow_deleted_program = false;
 
-  // Signals that are taken in Create, from before anything can go wrong until the service ends. 0 or empty: none.
-  // A second stop signal cuts the drain short; a third one cuts the connections.
+  // Signals that are taken in Create, from before anything can go wrong until the service ends. 0
+  // or empty: none. A second stop signal cuts the drain short; a third one cuts the connections.
   int upgrade_signal = 0;
   std::vector<int> stop_signals;
 
-  absl::Duration join_timeout = absl::Seconds(5);     // Create: until the predecessor's sockets are here
-  absl::Duration hello_timeout = absl::Seconds(5);    // from spawn to the successor's first word
-  absl::Duration ready_timeout = absl::Seconds(60);   // from there until its readiness checks pass
-  absl::Duration silence = absl::Seconds(5);          // a peer silent for so long is overruled. At least 1 s
-  absl::Duration standby = absl::Seconds(2);          // how long the predecessor watches before it lets go. May be 0
-  absl::Duration lame_duck = absl::ZeroDuration();    // a stop goes on accepting so long, while ready() says no
-  DrainPlan drain;                                    // after a commit, and at a stop
+  absl::Duration join_timeout =
+      absl::Seconds(5);  // Create: until the predecessor's sockets are here
+  absl::Duration hello_timeout = absl::Seconds(5);   // from spawn to the successor's first word
+  absl::Duration ready_timeout = absl::Seconds(60);  // from there until its readiness checks pass
+  absl::Duration silence =
+      absl::Seconds(5);  // a peer silent for so long is overruled. At least 1 s
+  absl::Duration standby =
+      absl::Seconds(2);  // how long the predecessor watches before it lets go. May be 0
+  absl::Duration lame_duck =
+      absl::ZeroDuration();  // a stop goes on accepting so long, while ready() says no
+  DrainPlan drain;           // after a commit, and at a stop
 
-  // At most so many older generations may still be draining when an upgrade begins; one more is refused.
+  // At most so many older generations may still be draining when an upgrade begins; one more is
+  // refused.
   int draining_generations_max = 4;
-  // Another handoff is under way: wait for its end (up to ready_timeout) instead of failing with Unavailable.
+  // Another handoff is under way: wait for its end (up to ready_timeout) instead of failing with
+  // Unavailable.
   bool wait_if_busy = false;
 
-  // zdd's loop. Null: a thread of its own. Else callbacks run where the embedder calls uv_run(), and Start() and Wait() do
-  // not block there (see service.h). REQUIRES: outlives the service, and is run until Service's end.
+  // zdd's loop. Null: a thread of its own. Else callbacks run where the embedder calls uv_run(),
+  // and Start() and Wait() do not block there (see service.h). REQUIRES: outlives the service, and
+  // is run until Service's end.
   uv_loop_s* loop = nullptr;
-  // Where callbacks run. Null: on the loop. Else it gets one task at a time, in order (asio::post on a strand, say); a task
-  // that is dropped unrun counts as done.
+  // Where callbacks run. Null: on the loop. Else it gets one task at a time, in order (asio::post
+  // on a strand, say); a task that is dropped unrun counts as done.
   absl::AnyInvocable<void(Task)> executor;
   // Where events go. Null: one line each to stderr, from severity kInfo on.
   LogSink log;
 };
 
-// How one listener's sockets are made. Options that differ from those of an inherited socket are applied to it where the
-// kernel can (backlog, mode, hook), and lead to a new socket where it cannot (address, device, dual_stack); the report of the
-// restart says which.
+// How one listener's sockets are made. Options that differ from those of an inherited socket are
+// applied to it where the kernel can (backlog, mode, hook), and lead to a new socket where it
+// cannot (address, device, dual_stack); the report of the restart says which.
 struct ListenOptions {
-  int backlog = 4096;              // capped by net.core.somaxconn
-  bool dual_stack = true;          // tcp://[::]:80 takes IPv4 clients too
-  std::string device;              // SO_BINDTODEVICE. Empty: any
-  absl::optional<int> unix_mode;   // chmod of a Unix socket's path. None: by umask
-  bool exclusive = false;          // raw UDP with state (QUIC, DTLS): the predecessor stops before the successor starts
+  int backlog = 4096;             // capped by net.core.somaxconn
+  bool dual_stack = true;         // tcp://[::]:80 takes IPv4 clients too
+  std::string device;             // SO_BINDTODEVICE. Empty: any
+  absl::optional<int> unix_mode;  // chmod of a Unix socket's path. None: by umask
+  bool exclusive =
+      false;  // raw UDP with state (QUIC, DTLS): the predecessor stops before the successor starts
   bool blocking_connections = false;  // OnConnection and Accept() give fds without O_NONBLOCK
-  // Called for each socket before bind(), and for an inherited one when it is adopted: any setsockopt(). An error fails
-  // Listen().
+  // Called for each socket before bind(), and for an inherited one when it is adopted: any
+  // setsockopt(). An error fails Listen().
   absl::AnyInvocable<absl::Status(int fd)> socket_hook;
 };
 

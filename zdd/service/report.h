@@ -1,11 +1,13 @@
-// Report: what one restart, or one whole life of a generation, came to. A value, and JSON for machines.
+// Report: what one restart, or one whole life of a generation, came to. A value, and JSON for
+// machines.
 //
 //   service.Upgrade([](const zdd::Report& report) {
-//     if (!report.status.ok()) LOG(ERROR) << report.status;      // "...: readiness check "db": connection refused"
-//     std::cout << report.ToJson();
+//     if (!report.status.ok()) LOG(ERROR) << report.status;      // "...: readiness check "db":
+//     connection refused" std::cout << report.ToJson();
 //   });
 //
-// Threads: a value. Units: durations as absl::Duration, in JSON as milliseconds with three decimals (`..._ms`).
+// Threads: a value. Units: durations as absl::Duration, in JSON as milliseconds with three decimals
+// (`..._ms`).
 #ifndef ZDD_SERVICE_REPORT_H_
 #define ZDD_SERVICE_REPORT_H_
 
@@ -42,7 +44,8 @@ struct PhaseReport {
 };
 
 struct Report {
-  // Ok: promoted (an upgrade), or ended as asked (Wait). Else why not, in the code that says whose fault it is.
+  // Ok: promoted (an upgrade), or ended as asked (Wait). Else why not, in the code that says whose
+  // fault it is.
   absl::Status status;
   std::string reason;  // what began it: "upgrade by signal 12", "stop: signal 15"
 

@@ -1,4 +1,5 @@
-// Service: the front door of zdd. A server that goes through it can replace its own binary while clients notice nothing.
+// Service: the front door of zdd. A server that goes through it can replace its own binary while
+// clients notice nothing.
 //
 //   int main() {
 //     zdd::Options options;
@@ -15,16 +16,17 @@
 //     return service->Wait().exit_code();
 //   }
 //
-// Order in main(): flags; daemonize, setuid, limits; Create; Listen; build the server and start its threads; OnState,
-// OnConnection or AcceptWith; Start; Wait; stop and join the server's own threads; destroy the server, then the Service.
-// No fork() without exec after Create.
+// Order in main(): flags; daemonize, setuid, limits; Create; Listen; build the server and start its
+// threads; OnState, OnConnection or AcceptWith; Start; Wait; stop and join the server's own
+// threads; destroy the server, then the Service. No fork() without exec after Create.
 //
-// Threads: every call from any thread, unless it says otherwise. A call that blocks answers FailedPrecondition on zdd's loop.
-// Callbacks run one at a time, on the loop or through Options::executor; they must not block, and may destroy what called
-// them.
-// Lifetime: Service and Listener are handles. Dropping the last Service handle stops the service at once (an exit without
-// Wait() is a death to the peer, which survives it). Listeners and Tickets may outlive it. A Service must not be static.
-// Errors: absl::Status throughout; zdd never aborts, exits or throws on behalf of the embedder.
+// Threads: every call from any thread, unless it says otherwise. A call that blocks answers
+// FailedPrecondition on zdd's loop. Callbacks run one at a time, on the loop or through
+// Options::executor; they must not block, and may destroy what called them. Lifetime: Service and
+// Listener are handles. Dropping the last Service handle stops the service at once (an exit without
+// Wait() is a death to the peer, which survives it). Listeners and Tickets may outlive it. A
+// Service must not be static. Errors: absl::Status throughout; zdd never aborts, exits or throws on
+// behalf of the embedder.
 #ifndef ZDD_SERVICE_SERVICE_H_
 #define ZDD_SERVICE_SERVICE_H_
 
@@ -51,46 +53,53 @@ class ListenerCore;
 enum class State { kStarting, kServing, kStandby, kDraining, kDrained };
 absl::string_view StateName(State state);  // "serving"
 
-// One accepted connection. The ticket stands behind the fd so that it dies first: keep that order in your own types.
+// One accepted connection. The ticket stands behind the fd so that it dies first: keep that order
+// in your own types.
 struct Connection {
   OwnedFd fd;  // non-blocking unless ListenOptions say otherwise, close-on-exec
   Ticket ticket;
   Address peer;
 };
 
-// For servers that accept by themselves, on sockets that zdd gives them, and never call shutdown() on a listening socket
-// (that would kill it for every generation). All calls come one at a time, as callbacks do.
+// For servers that accept by themselves, on sockets that zdd gives them, and never call shutdown()
+// on a listening socket (that would kill it for every generation). All calls come one at a time, as
+// callbacks do.
 class Acceptor {
  public:
   virtual ~Acceptor() = default;
-  // Accept on `fd` (non-blocking, listening) from now on. Any number of times; each time with a fresh duplicate of socket
-  // number `socket` of this listener. A started socket is always stopped before it is started again.
+  // Accept on `fd` (non-blocking, listening) from now on. Any number of times; each time with a
+  // fresh duplicate of socket number `socket` of this listener. A started socket is always stopped
+  // before it is started again.
   virtual void Start(int socket, OwnedFd fd) = 0;
-  // Stop, close that duplicate, and run `stopped` once no accept() can follow: now, or later from any thread.
+  // Stop, close that duplicate, and run `stopped` once no accept() can follow: now, or later from
+  // any thread.
   virtual void Stop(int socket, Task stopped) = 0;
 };
 
-// A name on which a service accepts, in one of three ways, chosen before Start(): Accept(), OnConnection() or AcceptWith().
+// A name on which a service accepts, in one of three ways, chosen before Start(): Accept(),
+// OnConnection() or AcceptWith().
 class Listener {
  public:
   Listener() = default;  // empty: good for assignment only
 
-  // Pull: waits for the next connection; sleeps while another generation serves. None: nothing can come any more. Any number
-  // of threads may call it. REQUIRES: not on zdd's loop.
+  // Pull: waits for the next connection; sleeps while another generation serves. None: nothing can
+  // come any more. Any number of threads may call it. REQUIRES: not on zdd's loop.
   absl::optional<Connection> Accept();
 
-  // Push: `callback` gets each connection. The right one for most servers. FailedPrecondition after Start().
+  // Push: `callback` gets each connection. The right one for most servers. FailedPrecondition after
+  // Start().
   absl::Status OnConnection(absl::AnyInvocable<void(Connection)> callback);
 
-  // Raw: `acceptor` accepts, and calls Enter() for each connection. FailedPrecondition after Start().
-  // REQUIRES: outlives the service.
+  // Raw: `acceptor` accepts, and calls Enter() for each connection. FailedPrecondition after
+  // Start(). REQUIRES: outlives the service.
   absl::Status AcceptWith(Acceptor* acceptor);
 
-  // The ticket of a connection that an Acceptor accepted; `fd` lets zdd close it when it is idle in a drain (-1: zdd only
-  // tells). Never fails: what is accepted is owned. Wait-free.
+  // The ticket of a connection that an Acceptor accepted; `fd` lets zdd close it when it is idle in
+  // a drain (-1: zdd only tells). Never fails: what is accepted is owned. Wait-free.
   Ticket Enter(int fd = -1);
 
-  // Push and pull: no new connection until Resume(); clients wait in the queue. Nothing happens the second time.
+  // Push and pull: no new connection until Resume(); clients wait in the queue. Nothing happens the
+  // second time.
   void Pause();
   void Resume();
 
@@ -106,10 +115,11 @@ class Listener {
 
 class Service {
  public:
-  // Takes the signals, finds the predecessor and receives its sockets, or becomes the first generation. Blocks, at most
-  // join_timeout. Errors: InvalidArgument (an option, named), AlreadyExists (a second service of this name here),
-  // Unavailable (another handoff runs; the predecessor does not answer), PermissionDenied (the runtime directory or the
-  // peer is somebody else's), DataLoss, FailedPrecondition (it speaks another protocol).
+  // Takes the signals, finds the predecessor and receives its sockets, or becomes the first
+  // generation. Blocks, at most join_timeout. Errors: InvalidArgument (an option, named),
+  // AlreadyExists (a second service of this name here), Unavailable (another handoff runs; the
+  // predecessor does not answer), PermissionDenied (the runtime directory or the peer is somebody
+  // else's), DataLoss, FailedPrecondition (it speaks another protocol).
   static absl::StatusOr<Service> Create(Options options);
 
   Service() = default;  // empty: good for assignment only
@@ -117,47 +127,54 @@ class Service {
   Service& operator=(Service&&) = default;
   ~Service();
 
-  // The listener `name` on `address` ("tcp://0.0.0.0:80", "tcp://[::]:0", "udp://...", "unix:///run/x", "unix:@abstract"):
-  // the predecessor's socket of that name if it fits, else a new one. FailedPrecondition after Start(); AlreadyExists for a
-  // name taken; else what bind() says. See net/address.h.
-  absl::StatusOr<Listener> Listen(absl::string_view name, absl::string_view address, ListenOptions options = {});
+  // The listener `name` on `address` ("tcp://0.0.0.0:80", "tcp://[::]:0", "udp://...",
+  // "unix:///run/x", "unix:@abstract"): the predecessor's socket of that name if it fits, else a
+  // new one. FailedPrecondition after Start(); AlreadyExists for a name taken; else what bind()
+  // says. See net/address.h.
+  absl::StatusOr<Listener> Listen(absl::string_view name, absl::string_view address,
+                                  ListenOptions options = {});
 
-  // Asked after Start() until all checks pass: Ok, or Unavailable ("not yet", asked again), or an error that ends the start.
-  // Must not block. FailedPrecondition after Start().
+  // Asked after Start() until all checks pass: Ok, or Unavailable ("not yet", asked again), or an
+  // error that ends the start. Must not block. FailedPrecondition after Start().
   absl::Status AddReadinessCheck(absl::string_view name, absl::AnyInvocable<absl::Status()> check);
 
-  // Hears of each change of state, after the last OnConnection of the state before. FailedPrecondition after Start().
+  // Hears of each change of state, after the last OnConnection of the state before.
+  // FailedPrecondition after Start().
   absl::Status OnState(absl::AnyInvocable<void(State)> callback);
 
-  // Serves: at once as the first generation, else when the predecessor has made way. Blocks until this generation accepts or
-  // has failed; with the embedder's own loop it returns at once, and OnState tells. A second call: FailedPrecondition.
+  // Serves: at once as the first generation, else when the predecessor has made way. Blocks until
+  // this generation accepts or has failed; with the embedder's own loop it returns at once, and
+  // OnState tells. A second call: FailedPrecondition.
   absl::Status Start();
 
-  // Starts a successor. `done` gets the report when it has taken over or failed. At once with Unavailable while a handoff
-  // runs, FailedPrecondition while stopping, draining, or not the owner ("ask pid N"). By signal one wish is kept and runs
-  // when the present handoff ends.
+  // Starts a successor. `done` gets the report when it has taken over or failed. At once with
+  // Unavailable while a handoff runs, FailedPrecondition while stopping, draining, or not the owner
+  // ("ask pid N"). By signal one wish is kept and runs when the present handoff ends.
   void Upgrade(absl::AnyInvocable<void(const Report&)> done = {});
 
-  // Ends the handoff in progress: a predecessor takes everything back, a successor asks for that. FailedPrecondition if there
-  // is none, or its commit has happened.
+  // Ends the handoff in progress: a predecessor takes everything back, a successor asks for that.
+  // FailedPrecondition if there is none, or its commit has happened.
   absl::Status RollBack(absl::string_view reason);
 
-  // Ends the standby early: the successor takes over now. FailedPrecondition if there is no standby.
+  // Ends the standby early: the successor takes over now. FailedPrecondition if there is no
+  // standby.
   absl::Status Release();
 
-  // Stops for good: lame duck, drain, Wait() returns. The second call skips the waits, the third cuts the connections.
+  // Stops for good: lame duck, drain, Wait() returns. The second call skips the waits, the third
+  // cuts the connections.
   void Stop(absl::string_view reason);
 
-  // Blocks until this generation has nothing more to do: drained after a commit or a stop, or failed. After it no callback
-  // runs. On zdd's loop: FailedPrecondition in the report.
+  // Blocks until this generation has nothing more to do: drained after a commit or a stop, or
+  // failed. After it no callback runs. On zdd's loop: FailedPrecondition in the report.
   Report Wait();
 
-  // A ticket for work that belongs to no listener (a job, a timer, an outgoing call): drains wait for it. `kind` appears among
-  // the stragglers. Never fails.
+  // A ticket for work that belongs to no listener (a job, a timer, an outgoing call): drains wait
+  // for it. `kind` appears among the stragglers. Never fails.
   Ticket Enter(absl::string_view kind);
 
   State state() const;
-  // True while this generation wants new work: false in standby, lame duck and drain. For health endpoints.
+  // True while this generation wants new work: false in standby, lame duck and drain. For health
+  // endpoints.
   bool ready() const;
   int generation() const;
 
