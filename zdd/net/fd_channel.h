@@ -69,9 +69,9 @@ struct [[nodiscard]] Received {
   std::string bytes;
   std::vector<OwnedFd> fds;                 // close-on-exec, 3 or higher, in the sender's order
   absl::optional<Credentials> credentials;  // who sent this very frame, by the kernel's word
-  // kBroken: DataLoss (empty, oversized or truncated datagram, too many descriptors; the next frame
-  // can be read), ResourceExhausted (this process is out of descriptors; those that came with the
-  // frame are lost), else what recvmsg said.
+  // kBroken: DataLoss (an empty or oversized datagram, too many descriptors, unknown control data),
+  // ResourceExhausted (this process is out of descriptors: those of the frame are lost); after both
+  // the next frame can be read. Else what recvmsg said: the channel is of no use any more.
   absl::Status status;
 };
 
@@ -93,7 +93,8 @@ class FdChannel {
   // duplicates travel: the caller keeps its own.
   SendResult Send(absl::string_view bytes, absl::Span<const int> fds = {});
 
-  // Reads one frame. To be called until kWouldBlock or kEndOfFile; once that was said, it stays so.
+  // Reads one frame. To be called until kWouldBlock or kEndOfFile: a deadline or a death counts
+  // only after everything readable was read.
   Received Receive();
 
   // Who connected or called listen(); for a Pair() that is whoever made the pair, so its maker sees
