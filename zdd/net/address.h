@@ -68,10 +68,14 @@ class Address {
   friend bool operator!=(const Address& a, const Address& b) { return !(a == b); }
 
  private:
-  static absl::StatusOr<Address> ParseIp(Transport transport, absl::string_view text,
-                                         absl::string_view rest);
-  static absl::StatusOr<Address> ParseUnix(absl::string_view text, absl::string_view rest);
-  static Address FromUnixPath(absl::string_view path, bool abstract);
+  absl::Status TakeIp(const struct sockaddr* address, socklen_t size);
+  absl::Status TakeUnix(const struct sockaddr* address, socklen_t size);
+  void Store(const void* address, socklen_t size);
+
+  template <typename T>
+  const T& As() const {
+    return reinterpret_cast<const T&>(storage_);
+  }
 
   Transport transport_ = Transport::kUnix;
   socklen_t size_;
