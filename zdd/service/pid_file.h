@@ -1,0 +1,32 @@
+// The pid file: one line that names the owner of a service, so that `kill -USR2 $(cat hello.pid)`
+// reaches the right generation.
+//
+//   absl::Status written = zdd::WritePidFile("/run/hello.pid", getpid());     // at the commit
+//   absl::Status removed = zdd::RemovePidFile("/run/hello.pid", getpid());    // the last owner
+//
+// Threads: any. Errors: those of the system calls, with the path; on failure the old file is still
+// there and no other is left behind.
+#ifndef ZDD_SERVICE_PID_FILE_H_
+#define ZDD_SERVICE_PID_FILE_H_
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "zdd/base/syscalls.h"
+
+namespace zdd {
+
+// Renames a new file with mode 0644 into place: readers see the old pid or the new one, never half
+// a line.
+absl::Status WritePidFile(const std::string& path, pid_t pid,
+                          Syscalls& syscalls = Syscalls::Real());
+
+// Removes the file if it names `pid`. Ok if it is gone, or names somebody else by now.
+absl::Status RemovePidFile(const std::string& path, pid_t pid,
+                           Syscalls& syscalls = Syscalls::Real());
+
+}  // namespace zdd
+
+#endif  // ZDD_SERVICE_PID_FILE_H_
