@@ -31,6 +31,12 @@ absl::Status StatusOf(const absl::StatusOr<T>& result) {
     EXPECT_TRUE(zdd_status_.ok()) << zdd_status_;             \
   } while (false)
 
+#define ASSERT_OK(expression)                                 \
+  do {                                                        \
+    absl::Status zdd_status_ = ::zdd::StatusOf((expression)); \
+    ASSERT_TRUE(zdd_status_.ok()) << zdd_status_;             \
+  } while (false)
+
 #define EXPECT_STATUS(expression, code_name, part)                               \
   do {                                                                           \
     absl::Status zdd_status_ = ::zdd::StatusOf((expression));                    \

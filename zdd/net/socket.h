@@ -46,6 +46,10 @@ struct BoundSocket {
   absl::optional<SocketFile> file;  // Unix sockets with a path
 };
 
+// Whether the options can apply to such an address: no device or SO_REUSEPORT for Unix sockets, no
+// permission bits for anything but a path. InvalidArgument says which does not.
+absl::Status CheckOptions(const Address& address, const SocketOptions& options);
+
 // A bound socket, for streams a listening one. SO_REUSEADDR is on for TCP from the first instant
 // (accepted connections inherit it; without it a second lane could not bind while one of them
 // lives), and off for UDP, where it would let anybody take over the port.
@@ -55,6 +59,10 @@ absl::StatusOr<BoundSocket> BindSocket(const Address& address, const SocketOptio
 // How many connections wait in a TCP listener's queue (tcpi_unacked of TCP_INFO, which for a
 // listener is sk_ack_backlog). None for anything else: for Unix sockets the kernel does not tell.
 absl::optional<int> AcceptQueueLength(int fd);
+
+// Whether somebody called shutdown() on a Unix listener. SO_ACCEPTCONN stays 1 and listen()
+// succeeds, while every connect() is refused: only poll() tells.
+bool UnixListenerShutDown(int fd);
 
 // What a Revive came to.
 enum class Revival {

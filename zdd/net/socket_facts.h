@@ -29,6 +29,8 @@ struct SocketFacts {
   int protocol = 0;  // IPPROTO_TCP, ...
   Address address;   // where it is bound, with the real port
   bool listening = false;
+  bool connected = false;  // no listener at all, but somebody's connection
+  bool shut_down = false;  // a Unix listener that somebody called shutdown() on: beyond repair
   bool v6only = false;
   bool reuse_port = false;
   bool nonblocking = false;
