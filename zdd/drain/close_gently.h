@@ -1,0 +1,49 @@
+// CloseGently closes a connection so that its last response arrives. A plain close() of a socket
+// with unread bytes (one more pipelined request is enough) sends a reset, and that destroys what
+// the client has not read yet: measured, 300 of 300 responses. So: end our direction, read and
+// discard until the client ends its own, then close.
+//
+//   Respond(fd.get(), "Connection: close");
+//   zdd::CloseGently(std::move(connection.fd), std::move(connection.ticket));
+//
+// This form blocks, for at most `limits.time`: it is for servers with a thread for each connection.
+// A server with an event loop gives the connection to the service instead (Lingerer, lingerer.h,
+// does the same there without blocking).
+//
+// Threads: any, blocks. Lifetime: takes both; the ticket, which counts as busy meanwhile, ends just
+// before the fd is closed, so that a draining service waits for it.
+// Errors: whatever goes wrong, the fd is closed and the ticket has ended; the result says how.
+#ifndef ZDD_DRAIN_CLOSE_GENTLY_H_
+#define ZDD_DRAIN_CLOSE_GENTLY_H_
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "zdd/base/owned_fd.h"
+#include "zdd/drain/ticket.h"
+
+namespace zdd {
+
+struct LingerLimits {
+  absl::Duration time = absl::Seconds(2);
+  int64_t bytes = int64_t{1} << 20;
+};
+
+struct LingerResult {
+  enum class End {
+    kClean,    // the client ended its direction too: it has everything
+    kTimeout,  // limits.time passed
+    kTooMuch,  // the client went on sending, limits.bytes and more
+    kReset,    // the client reset the connection, or it was cut
+  };
+  End end = End::kClean;
+  int64_t discarded =
+      0;  // bytes that came after, or lay unread before, the close: requests that nobody answers
+};
+
+LingerResult CloseGently(OwnedFd fd, Ticket ticket = Ticket(),
+                         LingerLimits limits = LingerLimits());
+
+}  // namespace zdd
+
+#endif  // ZDD_DRAIN_CLOSE_GENTLY_H_

@@ -1,0 +1,67 @@
+#include "zdd/drain/plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace zdd {
+namespace {
+
+absl::Status CheckField(absl::string_view name, absl::Duration value) {
+  absl::string_view fault;
+  if (value < absl::ZeroDuration()) fault = "negative";
+  if (value == absl::InfiniteDuration() || value == -absl::InfiniteDuration()) fault = "infinite";
+  if (fault.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("drain plan: ", name, " is ", fault, " (",
+                                                 absl::FormatDuration(value),
+                                                 "), give a length of time from 0 on"));
+}
+
+// Shortens `*value` to `factor` of it, in whole milliseconds, and notes that.
+void Shorten(absl::string_view name, double factor, absl::Duration* value, FittedPlan* fitted) {
+  if (*value == absl::ZeroDuration()) return;
+  const absl::Duration shorter = absl::Floor(*value * factor, absl::Milliseconds(1));
+  fitted->adjustments.push_back(absl::StrCat(
+      name, " shortened from ", absl::FormatDuration(*value), " to ", absl::FormatDuration(shorter),
+      " to fit the deadline of ", absl::FormatDuration(fitted->plan.deadline)));
+  *value = shorter;
+}
+
+}  // namespace
+
+absl::Status Validate(const DrainPlan& plan) {
+  const std::pair<absl::string_view, absl::Duration> fields[] = {
+      {"delay", plan.delay},       {"spread", plan.spread},         {"grace", plan.grace},
+      {"deadline", plan.deadline}, {"cut_spread", plan.cut_spread}, {"linger", plan.linger},
+  };
+  for (const auto& [name, value] : fields) {
+    absl::Status status = CheckField(name, value);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+FittedPlan Fitted(const DrainPlan& given) {
+  FittedPlan fitted{given, {}};
+  DrainPlan& plan = fitted.plan;
+  const absl::Duration outer = plan.delay + plan.cut_spread;
+  const absl::Duration inner = plan.spread + plan.grace;
+  if (outer + inner <= plan.deadline) return fitted;
+
+  if (outer > plan.deadline) {
+    const double factor = absl::FDivDuration(plan.deadline, outer);
+    Shorten("delay", factor, &plan.delay, &fitted);
+    Shorten("cut_spread", factor, &plan.cut_spread, &fitted);
+  }
+  if (inner > absl::ZeroDuration()) {
+    const absl::Duration room = std::max(absl::ZeroDuration(), plan.deadline - outer);
+    const double factor = absl::FDivDuration(room, inner);
+    Shorten("spread", factor, &plan.spread, &fitted);
+    Shorten("grace", factor, &plan.grace, &fitted);
+  }
+  return fitted;
+}
+
+}  // namespace zdd
