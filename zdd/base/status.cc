@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 
@@ -60,10 +61,11 @@ absl::StatusCode CodeOf(int error) {
 
 absl::Status ErrnoStatus(int error, absl::string_view operation_and_object) {
   const char* name = strerrorname_np(error);
-  return absl::Status(
-      CodeOf(error), absl::StrCat(operation_and_object, ": ",
-                                  strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error",
-                                  " (", name ? name : absl::StrCat(error).c_str(), ")"));
+  const char* description = strerrordesc_np(error);
+  return absl::Status(CodeOf(error),
+                      absl::StrCat(operation_and_object, ": ",
+                                   description != nullptr ? description : "unknown error", " (",
+                                   name != nullptr ? std::string(name) : absl::StrCat(error), ")"));
 }
 
 absl::Status Annotate(const absl::Status& status, absl::string_view prefix) {
