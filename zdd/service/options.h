@@ -55,17 +55,19 @@ struct Options {
   int upgrade_signal = 0;
   std::vector<int> stop_signals;
 
-  absl::Duration join_timeout =
-      absl::Seconds(5);  // Create: until the predecessor's sockets are here
-  absl::Duration hello_timeout = absl::Seconds(5);   // from spawn to the successor's first word
-  absl::Duration ready_timeout = absl::Seconds(60);  // from there until its readiness checks pass
-  absl::Duration silence =
-      absl::Seconds(5);  // a peer silent for so long is overruled. At least 1 s
-  absl::Duration standby =
-      absl::Seconds(2);  // how long the predecessor watches before it lets go. May be 0
-  absl::Duration lame_duck =
-      absl::ZeroDuration();  // a stop goes on accepting so long, while ready() says no
-  DrainPlan drain;           // after a commit, and at a stop
+  // Create: until the predecessor's sockets are here.
+  absl::Duration join_timeout = absl::Seconds(5);
+  // From spawning the successor to its first word.
+  absl::Duration hello_timeout = absl::Seconds(5);
+  // From there until its readiness checks pass; a first generation's own too.
+  absl::Duration ready_timeout = absl::Seconds(60);
+  // A peer that says nothing for so long is overruled. At least 1 s: it is helped after 0.3 s.
+  absl::Duration silence = absl::Seconds(5);
+  // How long the predecessor, ready to serve again at once, watches before it lets go. May be 0.
+  absl::Duration standby = absl::Seconds(2);
+  // After a commit and at a stop. Its `delay` is the lame duck of a stop: ready() says no, and all
+  // is still accepted; after a commit it means nothing, since the successor accepts.
+  DrainPlan drain;
 
   // At most so many older generations may still be draining when an upgrade begins; one more is
   // refused.
@@ -93,9 +95,10 @@ struct ListenOptions {
   bool dual_stack = true;         // tcp://[::]:80 takes IPv4 clients too
   std::string device;             // SO_BINDTODEVICE. Empty: any
   absl::optional<int> unix_mode;  // chmod of a Unix socket's path. None: by umask
-  bool exclusive =
-      false;  // raw UDP with state (QUIC, DTLS): the predecessor stops before the successor starts
-  bool blocking_connections = false;  // OnConnection and Accept() give fds without O_NONBLOCK
+  // UDP with state (QUIC, DTLS): the predecessor stops before the successor starts.
+  bool exclusive = false;
+  // OnConnection and Accept() give fds without O_NONBLOCK.
+  bool blocking_connections = false;
   // Called for each socket before bind(), and for an inherited one when it is adopted: any
   // setsockopt(). An error fails Listen().
   absl::AnyInvocable<absl::Status(int fd)> socket_hook;

@@ -9,9 +9,9 @@
 // place later is not used, and the length of its path does not matter to sun_path (108 bytes).
 //
 // Threads: any. Lifetime: see each.
-// Errors: InvalidArgument (not an absolute path), PermissionDenied (somebody else's, or open to
-// others: octal modes and the cure), FailedPrecondition (no directory, a symlink), NotFound (no
-// parent), Unavailable (the lock was not to be had within kStartLockWait).
+// Errors: InvalidArgument (not an absolute path, not a service name), PermissionDenied (somebody
+// else's, or open to others: octal modes and the cure), FailedPrecondition (no directory, a
+// symlink), NotFound (no parent), Unavailable (the lock was not to be had within kStartLockWait).
 #ifndef ZDD_SERVICE_RUNTIME_DIR_H_
 #define ZDD_SERVICE_RUNTIME_DIR_H_
 

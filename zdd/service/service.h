@@ -124,7 +124,7 @@ class Service {
 
   Service() = default;  // empty: good for assignment only
   Service(Service&&) = default;
-  Service& operator=(Service&&) = default;
+  Service& operator=(Service&& other) noexcept;
   ~Service();
 
   // The listener `name` on `address` ("tcp://0.0.0.0:80", "tcp://[::]:0", "udp://...",

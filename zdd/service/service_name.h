@@ -9,10 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "zdd/handoff/frames.h"  // kServiceNameBytesMax
 
 namespace zdd {
-
-inline constexpr int kServiceNameBytesMax = 40;
 
 // Ok for 1 to kServiceNameBytesMax bytes of [a-z0-9_.-].
 absl::Status CheckServiceName(absl::string_view name);

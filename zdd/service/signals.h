@@ -71,6 +71,8 @@ class SignalTaker {
     uint32_t seen;  // arrivals of it that were read, or came before this taker
   };
 
+  absl::Status Init(const std::vector<int>& signals);
+
   SignalTaker(OwnedFd wake, int slot) : wake_(std::move(wake)), slot_(slot) {}
 
   OwnedFd wake_;

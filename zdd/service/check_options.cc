@@ -1,0 +1,74 @@
+#include "zdd/service/check_options.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "zdd/base/status.h"
+#include "zdd/handoff/frames.h"
+#include "zdd/service/service_name.h"
+#include "zdd/service/signals.h"
+
+namespace zdd {
+namespace {
+
+absl::Status Between(absl::string_view field, absl::Duration value, absl::Duration low,
+                     absl::Duration high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("options.", field, " is ", absl::FormatDuration(value), ", want ",
+                   absl::FormatDuration(low), " to ", absl::FormatDuration(high)));
+}
+
+absl::Status CheckVersion(const std::string& version) {
+  if (version.size() > kVersionBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("options.version has ", version.size(),
+                                                   " bytes, want at most ", kVersionBytesMax));
+  }
+  if (std::all_of(version.begin(), version.end(), [](char c) { return absl::ascii_isprint(c); }))
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("options.version is \"", absl::CHexEscape(version), "\", want printable ASCII"));
+}
+
+absl::Status CheckSignals(const Options& options) {
+  std::vector<int> signals = options.stop_signals;
+  if (options.upgrade_signal != 0) signals.push_back(options.upgrade_signal);
+  for (int signal : signals) {
+    if (absl::Status status = CheckSignal(signal); !status.ok()) return Annotate(status, "options");
+    if (std::count(signals.begin(), signals.end(), signal) > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("options: ", SignalText(signal), " has two meanings"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckOptions(const Options& options) {
+  const absl::Duration zero = absl::ZeroDuration();
+  for (const absl::Status& status :
+       {Annotate(CheckServiceName(options.name), "options.name"), CheckVersion(options.version),
+        CheckSignals(options),
+        Between("join_timeout", options.join_timeout, absl::Milliseconds(1), kTimeMax),
+        Between("hello_timeout", options.hello_timeout, absl::Milliseconds(1), kTimeMax),
+        Between("ready_timeout", options.ready_timeout, absl::Milliseconds(1), kTimeMax),
+        Between("silence", options.silence, absl::Seconds(1), kTimeMax),
+        Between("standby", options.standby, zero, kTimeMax),
+        Annotate(Validate(options.drain), "options.drain")}) {
+    if (!status.ok()) return status;
+  }
+  if (options.draining_generations_max < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("options.draining_generations_max is ",
+                                                   options.draining_generations_max,
+                                                   ", want 1 or more"));
+  }
+  if (!options.command.empty() && options.command[0].empty()) {
+    return absl::InvalidArgumentError("options.command begins with an empty word, want a program");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace zdd

@@ -1,0 +1,274 @@
+#include "zdd/service/generation.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "zdd/base/status.h"
+
+namespace zdd {
+namespace {
+
+// A claimed queue that is not empty and has not shrunk for so long: the successor's loop lives, its
+// server hangs.
+constexpr absl::Duration kStuckAfter = absl::Seconds(1);
+
+EventLog::Fields FieldsOf(Phase phase, int number) {
+  return {{"phase", std::string(PhaseName(phase))}, {"generation", absl::StrCat(number)}};
+}
+
+}  // namespace
+
+Generation::Generation(GenerationContext context, Phase start, int number)
+    : context_(std::move(context)),
+      machine_(start),
+      clock_(context_.limits),
+      timer_(context_.loop),
+      number_(number),
+      last_number_(number),
+      phase_began_(MonotonicNow()) {
+  clock_.Enter(start, phase_began_);
+}
+
+Generation::~Generation() {
+  *alive_ = false;
+  if (peer_ != nullptr) peer_->Close();
+  for (Elder& elder : elders_) {
+    if (elder.peer != nullptr) elder.peer->Close();
+  }
+}
+
+void Generation::Join(JoinedHandoff joined) {
+  peer_ = std::make_shared<Peer>(context_.loop, std::move(joined.channel), std::move(joined.pidfd),
+                                 HandoffListener());
+  peer_->info = joined.predecessor;
+  token_ = std::move(joined.token);
+  context_.limits.peer_drain = joined.welcome.drain_timeout + absl::Seconds(1);
+  number_ = last_number_ = joined.welcome.generation;
+  handoff_began_ = MonotonicNow();
+  report_.peer = joined.predecessor;
+  Step(Event::kOfferFrame, absl::OkStatus());
+  peer_->Start();
+}
+
+void Generation::Handle(Event event, absl::Status cause) {
+  // What the peer has said counts before what anybody else decides (HandoffMachine, rule 1).
+  if (std::shared_ptr<Peer> peer = peer_) peer->ReadAll();
+  Step(event, std::move(cause));
+}
+
+void Generation::Step(Event event, absl::Status cause) {
+  const Phase before = machine_.phase();
+  if (cause.ok()) cause = CauseOf(event);
+  if (!cause.ok() && cause_.ok()) cause_ = std::move(cause);
+  if (before == Phase::kServing && (event == Event::kUpgrade || event == Event::kHelloFrame))
+    cause_ = absl::OkStatus();
+  std::vector<Effect> effects = machine_.OnEvent(event);
+  if (event == Event::kSilent || event == Event::kStuck) report_.helped = true;
+  if (machine_.phase() != before) OnChange(before);
+  context_.listeners->SetAccepts(machine_.accepts(), machine_.serves_exclusive());
+  std::shared_ptr<bool> alive = alive_;
+  for (Effect effect : effects) {
+    Do(effect);
+    if (!*alive) return;
+  }
+  const Phase after = machine_.phase();
+  if (after != before) {
+    context_.log->Info(absl::StrCat("phase.", PhaseName(after)),
+                       absl::StrCat("generation ", number_, " is ", PhaseName(after)),
+                       FieldsOf(after, number_));
+    context_.host->OnPhase(after);
+  }
+  Rearm();
+}
+
+void Generation::OnChange(Phase before) {
+  const Instant now = MonotonicNow();
+  const Phase after = machine_.phase();
+  if (before == Phase::kServing) {  // a handoff begins
+    handoff_began_ = now;
+    queue_moved_.clear();
+    Report fresh;
+    fresh.reason = std::exchange(reason_, "");
+    report_ = std::move(fresh);
+  } else {
+    report_.phases.push_back({std::string(PhaseName(before)), now - phase_began_});
+  }
+  phase_began_ = now;
+  clock_.Enter(after, now);
+  // Before the effects: whoever watches (and kills) sees each phase from its first instant.
+  context_.log->Debug(absl::StrCat("enter.", PhaseName(after)),
+                      absl::StrCat("generation ", number_, " enters ", PhaseName(after)),
+                      FieldsOf(after, number_));
+}
+
+// What to say of an event that brings no reason of its own.
+absl::Status Generation::CauseOf(Event event) const {
+  const std::string who = absl::StrCat("pid ", peer_ != nullptr ? peer_->info.pid : 0);
+  const std::string phase(PhaseName(machine_.phase()));
+  switch (event) {
+    case Event::kDeadline:
+      return absl::DeadlineExceededError(
+          absl::StrCat(phase, " lasted ", absl::FormatDuration(MonotonicNow() - phase_began_), ": ",
+                       who, " did not come on"));
+    case Event::kSilenceOver:
+      return absl::DeadlineExceededError(absl::StrCat("nothing heard from ", who, " for ",
+                                                      absl::FormatDuration(context_.limits.silence),
+                                                      " in ", phase));
+    case Event::kTokenStolen:
+      return absl::DataLossError(absl::StrCat(who, " took the token before it was prepared"));
+    case Event::kGarbage:
+      return absl::DataLossError(absl::StrCat(who, " speaks garbage in ", phase));
+    case Event::kStop:
+      return absl::CancelledError("the service is being stopped");
+    case Event::kRollBack:
+      return absl::AbortedError("rolled back");
+    default:
+      return absl::OkStatus();
+  }
+}
+
+void Generation::Do(Effect effect) {
+  switch (effect) {
+    case Effect::kNone:
+      return;
+    case Effect::kSpawn:
+      return Spawn();
+    case Effect::kKillPeer:
+      if (process_ != nullptr) process_->Kill();
+      return;
+    case Effect::kSendOffer:
+      return SendOffer();
+    case Effect::kSendPrepared:
+      return SendPrepared();
+    case Effect::kSendAccept:
+      return peer_->Send(AcceptFrame{});
+    case Effect::kSendAccepting:
+      return SendAccepting();
+    case Effect::kSendRelease:
+      return SendRelease();
+    case Effect::kSendServing:
+      return peer_->Send(ServingFrame{});
+    case Effect::kSendAbort:
+      return peer_->Send(AbortFrame{std::string(cause_.message())});
+    case Effect::kSendFail:
+      return peer_->Send(FailFrame{std::string(cause_.message())});
+    case Effect::kSendWish:
+      return peer_->Send(WishFrame{});
+    case Effect::kTakeToken: {
+      const bool mine = token_.has_value() && token_->Take();
+      return Step(mine ? Event::kTokenTaken : Event::kTokenGone, absl::OkStatus());
+    }
+    case Effect::kAdoptPeerSockets:
+      return BorrowPeerSockets();
+    case Effect::kBecomeOwner:
+      return context_.host->BecomeOwner();
+    case Effect::kCloseUnclaimed:
+      return context_.listeners->CloseUnclaimed();
+    case Effect::kCloseListeners:
+      context_.host->CloseControl();
+      return context_.listeners->Close();
+    case Effect::kUnlinkSockets:
+      return context_.host->Unlink();
+    case Effect::kBeginDrain:
+      return context_.host->BeginDrain(machine_.phase() == Phase::kLeaving);
+    case Effect::kHurryDrain:
+      return context_.host->HurryDrain();
+    case Effect::kReportPromoted:
+      SendElders();
+      return FinishReport(absl::OkStatus());
+    case Effect::kReportFailed:
+      return FinishReport(cause_.ok() ? absl::AbortedError("the handoff failed") : cause_);
+    case Effect::kKeepElder:
+      return KeepElder();
+    case Effect::kForgetPeer:
+      return ForgetPeer();
+    case Effect::kEnd:
+      return context_.host->OnEnd(machine_.phase() == Phase::kDrained ? absl::OkStatus() : cause_);
+  }
+}
+
+void Generation::Rearm() {
+  const Instant next = clock_.next();
+  if (next == absl::InfiniteDuration()) return timer_.Cancel();
+  timer_.Start(next - MonotonicNow(), [this] { OnTimer(); });
+}
+
+void Generation::OnTimer() {
+  if (std::shared_ptr<Peer> peer = peer_) peer->ReadAll();
+  if (peer_ != nullptr) clock_.Heard(peer_->last_heard());
+  std::shared_ptr<bool> alive = alive_;
+  for (Event event : clock_.Tick(MonotonicNow())) {
+    // A server that hangs behind a live loop would keep its clients waiting once we let go.
+    if (event == Event::kSoakOver && !queue_moved_.empty()) {
+      for (const auto& [name, since] : queue_moved_) {
+        if (MonotonicNow() - since < kStuckAfter) continue;
+        event = Event::kRollBack;
+        cause_ = absl::UnavailableError(absl::StrCat("the successor accepts nothing on listener \"",
+                                                     name, "\" (", queue_seen_[name], " wait)"));
+        break;
+      }
+    }
+    Step(event, absl::OkStatus());
+    if (!*alive) return;
+  }
+  if (peer_ != nullptr && HandoffClock::Pings(machine_.phase())) {
+    peer_->Send(PingFrame{});
+    WatchQueues();
+    if (!*alive) return;
+  }
+  Rearm();
+}
+
+// Queues that only grow tell of a server that hangs behind a loop that answers.
+void Generation::WatchQueues() {
+  if (machine_.phase() != Phase::kStandby && machine_.phase() != Phase::kReleasing) return;
+  const Instant now = MonotonicNow();
+  std::string stuck;
+  for (const auto& [name, length] : context_.listeners->ClaimedQueues()) {
+    const bool moves = length == 0 || length < queue_seen_[name] || queue_moved_.count(name) == 0;
+    queue_seen_[name] = length;
+    // Once we help it is we who empty the queue: a listener found stuck stays so.
+    if (moves && !report_.helped) queue_moved_[name] = now;
+    if (now - queue_moved_[name] >= kStuckAfter) stuck = name;
+  }
+  if (stuck.empty() || report_.helped) return;
+  context_.log->Warning("handoff.stuck",
+                        absl::StrCat("the successor accepts nothing on listener \"", stuck,
+                                     "\" for ", absl::FormatDuration(kStuckAfter), ": helping"),
+                        {{"listener", stuck}});
+  Step(Event::kStuck, absl::OkStatus());
+}
+
+absl::Status Generation::CanUpgrade() const {
+  const Phase phase = machine_.phase();
+  if (phase == Phase::kServing) {
+    if (static_cast<int>(elders_.size()) < context_.draining_max) return absl::OkStatus();
+    return absl::ResourceExhaustedError(
+        absl::StrCat("upgrade: ", elders_.size(), " older generations still drain (limit ",
+                     context_.draining_max, "), the oldest is pid ", elders_.front().info.pid));
+  }
+  if (machine_.in_handoff() && machine_.owner()) {
+    return absl::UnavailableError(absl::StrCat("upgrade: a handoff to pid ",
+                                               peer_ != nullptr ? peer_->info.pid : 0, " is in ",
+                                               PhaseName(phase)));
+  }
+  if (peer_ != nullptr && (phase == Phase::kDraining || machine_.in_handoff())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("upgrade: this generation is ", PhaseName(phase),
+                     " and does not own the service: ask pid ", peer_->info.pid));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("upgrade: this generation is ", PhaseName(phase)));
+}
+
+std::vector<GenerationInfo> Generation::elders() const {
+  std::vector<GenerationInfo> infos;
+  for (const Elder& elder : elders_) infos.push_back(elder.info);
+  return infos;
+}
+
+void Generation::OnListenerReady() {
+  if (accepting_deferred_ && machine_.phase() == Phase::kAccepting) SendAccepting();
+}
+
+}  // namespace zdd

@@ -1,0 +1,174 @@
+// Generation is the shell around HandoffMachine: it tells the machine what happens between this
+// generation and its peer, and carries out what that decides, on channels, sockets, processes and
+// the token.
+//
+//   Generation generation(context, Phase::kStarting, /*number=*/1);
+//   generation.Handle(Event::kReady);
+//   generation.Handle(Event::kRollBack, absl::AbortedError("operator"));
+//
+// Threads: the loop. Lifetime: dies with the service; its host and listeners outlive it.
+#ifndef ZDD_SERVICE_GENERATION_H_
+#define ZDD_SERVICE_GENERATION_H_
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "zdd/handoff/handoff_clock.h"
+#include "zdd/handoff/handoff_machine.h"
+#include "zdd/service/event_log.h"
+#include "zdd/service/join.h"
+#include "zdd/service/listener_set.h"
+#include "zdd/service/peer.h"
+#include "zdd/service/report.h"
+#include "zdd/service/successor_process.h"
+#include "zdd/service/token.h"
+
+namespace zdd {
+
+// What a generation asks of the service around it.
+class GenerationHost {
+ public:
+  struct Spawned {
+    FdChannel channel;
+    std::shared_ptr<SuccessorProcess> process;
+  };
+
+  virtual ~GenerationHost() = default;
+  virtual void OnPhase(Phase phase) = 0;        // after each change
+  virtual absl::StatusOr<Spawned> Spawn() = 0;  // a successor with a channel to it
+  // The control socket goes along in an offer.
+  virtual absl::StatusOr<OwnedFd> ControlForOffer(OfferedSocket* offered) = 0;
+  virtual void BecomeOwner() = 0;             // control socket, pid file
+  virtual void BeginDrain(bool leaving) = 0;  // answered by Event::kAllGone
+  virtual void HurryDrain() = 0;
+  virtual void CloseControl() = 0;
+  virtual void Unlink() = 0;                        // own files, the last owner's farewell
+  virtual void OnReport(const Report& report) = 0;  // of a handoff that this generation gave
+  virtual void OnEnd(const absl::Status& status) = 0;
+};
+
+struct GenerationContext {
+  Loop* loop = nullptr;
+  EventLog* log = nullptr;
+  ListenerSet* listeners = nullptr;
+  GenerationHost* host = nullptr;
+  std::string service;
+  std::string version;
+  HandoffLimits limits;
+  absl::Duration drain_timeout;
+  int draining_max = 4;
+};
+
+class Generation {
+ public:
+  Generation(GenerationContext context, Phase start, int number);
+  ~Generation();
+
+  // A successor's side: what Create() has received so far. Then the machine is in kAdopting.
+  void Join(JoinedHandoff joined);
+
+  // Something happened that is no frame. `cause` says why, if it ends a handoff.
+  void Handle(Event event, absl::Status cause = absl::OkStatus());
+
+  // A process that came to the control socket and said hello.
+  void OnVisitor(std::shared_ptr<Peer> peer, const HelloFrame& hello);
+
+  const HandoffMachine& machine() const { return machine_; }
+  Phase phase() const { return machine_.phase(); }
+  int number() const { return number_; }
+  const absl::Status& cause() const { return cause_; }
+  // Why a handoff cannot begin now; Ok if it can.
+  absl::Status CanUpgrade() const;
+  std::vector<GenerationInfo> elders() const;
+  // Of the takeover by which this generation came to serve, if it did; for Wait().
+  const Report& joined_report() const { return joined_report_; }
+  void OnListenerReady();
+  // What the next handoff's report says of its beginning.
+  void SetReason(std::string reason) { reason_ = std::move(reason); }
+
+ private:
+  struct Elder {
+    GenerationInfo info;
+    std::shared_ptr<Peer> peer;  // null: only watched
+    OwnedFd pidfd;
+    std::unique_ptr<Watch> death;
+  };
+  struct Chunk {
+    Frame frame;
+    std::vector<OwnedFd> fds;
+  };
+
+  void Step(Event event, absl::Status cause);
+  void OnChange(Phase before);
+  void Do(Effect effect);
+  void Rearm();
+  void OnTimer();
+  void WatchQueues();
+  absl::Status CauseOf(Event event) const;
+
+  // Frames.
+  Peer::Listener HandoffListener();
+  void OnFrame(Frame frame, std::vector<OwnedFd> fds);
+  void OnHello(const HelloFrame& hello);
+  void OnPrepared(PreparedFrame frame, std::vector<OwnedFd> fds);
+  void OnPeerDead();
+
+  // Effects.
+  void Spawn();
+  void SendOffer();
+  absl::Status BuildOffer();
+  void SendNextChunk();
+  void SendPrepared();
+  void SendAccepting();
+  void SendRelease();
+  void SendServing();
+  void BorrowPeerSockets();
+  void SendElders();
+  void KeepElder();
+  void ForgetPeer();
+  void FinishReport(absl::Status status);
+
+  void AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, OwnedFd pidfd);
+  void RemoveElder(int number);
+
+  GenerationContext context_;
+  HandoffMachine machine_;
+  HandoffClock clock_;
+  Timer timer_;
+  int number_;
+  int last_number_;  // given to a successor; never again
+
+  // The handoff in progress.
+  std::shared_ptr<Peer> peer_;
+  std::shared_ptr<SuccessorProcess> process_;  // the peer, if we started it
+  absl::optional<Token> token_;
+  HelloFrame hello_;
+  std::deque<Chunk> chunks_;         // of our offer
+  std::vector<std::string> claims_;  // of the successor's `prepared`
+  std::vector<OfferedSocket> peer_sockets_;
+  std::vector<OwnedFd> peer_fds_;
+  absl::Status cause_;  // why it fails; the first reason counts
+  bool accepting_deferred_ = false;
+  std::map<std::string, int> queue_seen_;  // length of each claimed queue at the last look
+  std::map<std::string, Instant> queue_moved_;
+  Report report_;
+  std::string reason_;
+  Instant handoff_began_;
+  Instant phase_began_;
+
+  std::vector<Elder> elders_;
+  std::vector<std::pair<OwnedFd, std::unique_ptr<Watch>>>
+      dying_;  // successors that were killed, to be collected
+  Report joined_report_;
+  // Guards callbacks that others keep.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace zdd
+
+#endif  // ZDD_SERVICE_GENERATION_H_

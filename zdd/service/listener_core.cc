@@ -1,0 +1,230 @@
+#include "zdd/service/listener_core.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "zdd/base/status.h"
+#include "zdd/service/push_accept.h"
+#include "zdd/service/raw_accept.h"
+
+namespace zdd {
+
+ListenerCore::ListenerCore(std::string name, Address asked, ListenOptions options,
+                           std::shared_ptr<Loop> loop, Callbacks* callbacks,
+                           std::shared_ptr<EventLog> log, std::function<Ticket(int fd)> enter)
+    : name_(std::move(name)),
+      asked_(std::move(asked)),
+      options_(std::move(options)),
+      loop_(std::move(loop)),
+      callbacks_(callbacks),
+      log_(std::move(log)),
+      enter_(std::move(enter)),
+      address_(asked_) {}
+
+Address ListenerCore::address() const {
+  MutexLock lock(&mutex_);
+  return address_;
+}
+
+void ListenerCore::AddSocket(ListenSocket socket) {
+  socket.index = sockets_.empty() ? 0 : sockets_.back().index + 1;
+  if (!socket.borrowed) {
+    MutexLock lock(&mutex_);
+    address_ = socket.address;
+  }
+  sockets_.push_back(std::move(socket));
+}
+
+absl::Status ListenerCore::SetMode(std::shared_ptr<AcceptMode> mode) {
+  if (mode_ != nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("listener \"", name_, "\": it already has its way to accept"));
+  }
+  mode_ = std::move(mode);
+  return absl::OkStatus();
+}
+
+absl::Status ListenerCore::OnConnection(absl::AnyInvocable<void(Connection)> callback) {
+  if (transport() == Transport::kUdp) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("listener \"", name_, "\": a UDP socket has no connections: use AcceptWith"));
+  }
+  return SetMode(std::make_shared<PushAccept>(Context(), std::move(callback)));
+}
+
+absl::Status ListenerCore::AcceptWith(Acceptor* acceptor) {
+  if (acceptor == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("listener \"", name_, "\": acceptor is null"));
+  }
+  return SetMode(std::make_shared<RawAccept>(Context(), acceptor));
+}
+
+absl::Status ListenerCore::Finish() {
+  if (mode_ != nullptr) return absl::OkStatus();
+  if (transport() == Transport::kUdp) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("listener \"", name_, "\": a UDP socket is served by AcceptWith"));
+  }
+  absl::StatusOr<std::unique_ptr<PullAccept>> pull = PullAccept::Create(Context());
+  if (!pull.ok()) return Annotate(pull.status(), absl::StrCat("listener \"", name_, "\""));
+  pull_ = *std::move(pull);
+  return SetMode(pull_);
+}
+
+AcceptContext ListenerCore::Context() {
+  AcceptContext context;
+  context.loop = loop_.get();
+  context.callbacks = callbacks_;
+  context.transport = transport();
+  context.blocking_connections = options_.blocking_connections;
+  context.enter = enter_;
+  std::weak_ptr<ListenerCore> weak = weak_from_this();
+  auto post = loop_->poster();
+  context.on_ready = [weak, post] {
+    post([weak] {
+      auto self = weak.lock();
+      if (self != nullptr && self->on_ready_) self->on_ready_();
+    });
+  };
+  context.on_dead = [weak, post](int index) {
+    post([weak, index] {
+      if (auto self = weak.lock()) self->Repair(index);
+    });
+  };
+  context.on_exhausted = [weak, log = log_](int error) {
+    auto self = weak.lock();
+    if (self == nullptr) return;
+    log->Warning("listener.exhausted",
+                 absl::StrCat("listener \"", self->name_, "\" pauses: accept4: ",
+                              strerrordesc_np(error), "; clients wait in the queue"),
+                 {{"listener", self->name_}});
+  };
+  return context;
+}
+
+absl::optional<Connection> ListenerCore::Accept() {
+  if (pull_ == nullptr || loop_->on_loop()) {
+    log_->Error(
+        "listener.misused",
+        absl::StrCat("listener \"", name_, "\": Accept() ",
+                     pull_ == nullptr ? "before Start(), or beside OnConnection or AcceptWith"
+                                      : "on zdd's loop, where nothing may block"));
+    return absl::nullopt;
+  }
+  return pull_->Accept();
+}
+
+void ListenerCore::Pause(bool paused) {
+  loop_->Post([weak = weak_from_this(), paused] {
+    if (auto self = weak.lock()) self->SetPaused(paused);
+  });
+}
+
+void ListenerCore::SetPaused(bool paused) {
+  if (paused_ == paused || closed_) return;
+  paused_ = paused;
+  Apply(nullptr);
+}
+
+void ListenerCore::SetAccepts(Accepts accepts, bool exclusive) {
+  if (closed_ || (accepts == accepts_ && exclusive == serves_exclusive_)) return;
+  accepts_ = accepts;
+  serves_exclusive_ = exclusive;
+  Apply(nullptr);
+}
+
+void ListenerCore::WhenStopped(Task task) { Apply(std::move(task)); }
+
+void ListenerCore::Apply(Task stopped) {
+  std::vector<ActiveSocket> active;
+  for (const ListenSocket& socket : sockets_) {
+    const bool wanted = accepts_ == Accepts::kAll ||
+                        (accepts_ == Accepts::kUnclaimed && !socket.claimed && !socket.borrowed);
+    const bool ours = !options_.exclusive || serves_exclusive_;
+    if (wanted && ours && !paused_ && !closed_) active.push_back({socket.index, socket.fd.get()});
+  }
+  if (mode_ != nullptr) {
+    mode_->SetSockets(std::move(active), std::move(stopped));
+  } else if (stopped) {
+    stopped();
+  }
+}
+
+void ListenerCore::ForgetPeer() {
+  std::vector<ListenSocket> kept;
+  std::vector<ListenSocket> borrowed;
+  for (ListenSocket& socket : sockets_) {
+    socket.claimed = false;
+    (socket.borrowed ? borrowed : kept).push_back(std::move(socket));
+  }
+  sockets_ = std::move(kept);
+  if (!borrowed.empty()) Apply(nullptr);
+  for (ListenSocket& socket : borrowed) mode_->TakeQueued(socket.fd.get());
+}
+
+void ListenerCore::Close() {
+  if (std::exchange(closed_, true)) return;
+  std::vector<ListenSocket> sockets = std::move(sockets_);
+  sockets_.clear();
+  Apply(nullptr);
+  if (mode_ == nullptr) return;
+  for (ListenSocket& socket : sockets) {
+    if (!socket.claimed && !socket.borrowed && transport() != Transport::kUdp) {
+      mode_->TakeQueued(socket.fd.get());
+    }
+  }
+}
+
+void ListenerCore::Detach() {
+  End();
+  closed_ = true;
+  mode_.reset();
+  sockets_.clear();
+}
+
+void ListenerCore::End() {
+  if (mode_ != nullptr) mode_->End();
+}
+
+SocketOptions ListenerCore::BindOptions() {
+  SocketOptions options;
+  options.backlog = options_.backlog;
+  options.dual_stack = options_.dual_stack;
+  options.device = options_.device;
+  options.unix_mode = options_.unix_mode;
+  options.hook = hook();
+  return options;
+}
+
+std::function<absl::Status(int fd)> ListenerCore::hook() {
+  if (!options_.socket_hook) return nullptr;
+  return [this](int fd) { return options_.socket_hook(fd); };
+}
+
+// Somebody called shutdown() on a listening socket, which kills it for all processes that share it.
+void ListenerCore::Repair(int index) {
+  for (ListenSocket& socket : sockets_) {
+    if (socket.index != index || closed_) continue;
+    absl::StatusOr<Revival> revival = Revive(socket.fd.get(), socket.address, options_.backlog);
+    std::string outcome = "it listens again";
+    if (!revival.ok() || *revival == Revival::kDead) {
+      absl::StatusOr<BoundSocket> bound = BindSocket(socket.address, BindOptions());
+      outcome = bound.ok() ? "it was bound anew" : bound.status().ToString();
+      if (bound.ok()) {
+        socket.fd = std::move(bound->fd);
+        socket.file = bound->file;
+      }
+    }
+    log_->Error(
+        "listener.shut_down",
+        absl::StrCat("listener \"", name_,
+                     "\": somebody called shutdown() on the listening socket of ",
+                     socket.address.ToString(), ", which kills it for every process: ", outcome,
+                     ". Give that server connections by OnConnection instead of the socket"),
+        {{"listener", name_}});
+  }
+  Apply(nullptr);
+}
+
+}  // namespace zdd

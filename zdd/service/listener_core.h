@@ -1,0 +1,116 @@
+// ListenerCore is a named listener: its sockets, the way in which it accepts, and which of the
+// sockets it accepts from now.
+//
+//   core->SetAccepts(Accepts::kAll, /*exclusive=*/true);
+//   core->SetAccepts(Accepts::kUnclaimed, true);            // standby: only what the successor
+//   does not serve core->WhenStopped([] { ... });
+//
+// Threads: the loop, but for what Listener offers to any thread. Lifetime: shared by the service,
+// and by handles.
+#ifndef ZDD_SERVICE_LISTENER_CORE_H_
+#define ZDD_SERVICE_LISTENER_CORE_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "zdd/drain/ticket_table.h"
+#include "zdd/handoff/frames.h"
+#include "zdd/handoff/handoff_table.h"
+#include "zdd/net/address.h"
+#include "zdd/net/socket.h"
+#include "zdd/net/socket_facts.h"
+#include "zdd/service/accept_mode.h"
+#include "zdd/service/event_log.h"
+#include "zdd/service/options.h"
+#include "zdd/service/pull_accept.h"
+
+namespace zdd {
+
+// One socket of a listener.
+struct ListenSocket {
+  OwnedFd fd;
+  Address address;  // with the real port
+  absl::optional<SocketFile> file;
+  int index = 0;
+  bool claimed = false;   // the successor serves it
+  bool borrowed = false;  // it is the successor's: served only when that one cannot
+};
+
+class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
+ public:
+  ListenerCore(std::string name, Address asked, ListenOptions options, std::shared_ptr<Loop> loop,
+               Callbacks* callbacks, std::shared_ptr<EventLog> log,
+               std::function<Ticket(int fd)> enter);
+
+  const std::string& name() const { return name_; }
+  const ListenOptions& options() const { return options_; }
+  // Of the first socket; any thread.
+  Address address() const;
+  Transport transport() const { return asked_.transport(); }
+  const Address& asked() const { return asked_; }
+  std::function<absl::Status(int fd)> hook();
+
+  void AddSocket(ListenSocket socket);
+  std::vector<ListenSocket>& sockets() { return sockets_; }
+
+  // How it accepts: one of these, once. FailedPrecondition the second time.
+  absl::Status OnConnection(absl::AnyInvocable<void(Connection)> callback);
+  absl::Status AcceptWith(Acceptor* acceptor);
+  // Becomes a pull listener if it is none of the others.
+  absl::Status Finish();
+
+  absl::optional<Connection> Accept();  // any thread
+  Ticket Enter(int fd) { return enter_(fd); }
+  void Pause(bool paused);  // any thread
+
+  void SetAccepts(Accepts accepts, bool exclusive);
+  // `task` runs when no accept from a socket that is not wanted can follow.
+  void WhenStopped(Task task);
+  // Whether somebody would take a connection now.
+  bool ready() const { return mode_ == nullptr || mode_->ready(); }
+  void WhenReady(std::function<void()> callback) { on_ready_ = std::move(callback); }
+
+  // The handoff has ended badly for the successor: its sockets are emptied and closed, ours are
+  // ours again.
+  void ForgetPeer();
+  // What waits on sockets that the successor did not claim is accepted, then all are closed, for
+  // good.
+  void Close();
+  void End();     // Accept() ends
+  void Detach();  // the loop goes
+
+ private:
+  void SetPaused(bool paused);
+  void Apply(Task stopped);
+  absl::Status SetMode(std::shared_ptr<AcceptMode> mode);
+  AcceptContext Context();
+  void Repair(int index);
+  SocketOptions BindOptions();
+
+  const std::string name_;
+  const Address asked_;
+  ListenOptions options_;
+  const std::shared_ptr<Loop> loop_;  // a handle may outlive the service
+  Callbacks* const callbacks_;
+  const std::shared_ptr<EventLog> log_;
+  const std::function<Ticket(int fd)> enter_;
+
+  std::vector<ListenSocket> sockets_;
+  mutable Mutex mutex_;
+  Address address_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<AcceptMode> mode_;
+  std::shared_ptr<PullAccept>
+      pull_;  // mode_, if it is that; for Accept() of any thread. Set before Start()
+  std::function<void()> on_ready_;
+  Accepts accepts_ = Accepts::kNone;
+  bool serves_exclusive_ = false;
+  bool paused_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace zdd
+
+#endif  // ZDD_SERVICE_LISTENER_CORE_H_

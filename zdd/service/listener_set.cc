@@ -1,0 +1,351 @@
+#include "zdd/service/listener_set.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "zdd/base/status.h"
+#include "zdd/net/address.h"
+#include "zdd/net/socket.h"
+
+namespace zdd {
+namespace {
+
+absl::Status CheckName(absl::string_view name) {
+  if (name.empty() || name.size() > kListenerNameBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("listener name \"", name, "\": got ",
+                                                   name.size(), " bytes, want 1 to ",
+                                                   kListenerNameBytesMax));
+  }
+  for (char c : name) {
+    if (!absl::ascii_isgraph(c) || c == '"' || c == '@') {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "listener name \"", name, "\": only printable characters without space, '\"' and '@'"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOptions(absl::string_view name, const ListenOptions& options) {
+  if (options.backlog < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("listener \"", name, "\": backlog is ", options.backlog, ", want 1 or more"));
+  }
+  if (options.unix_mode.has_value() && (*options.unix_mode & ~0777) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("listener \"", name, "\": unix_mode is ",
+                                                   *options.unix_mode, ", want 0 to 0777"));
+  }
+  return absl::OkStatus();
+}
+
+SocketOptions ToSocketOptions(const std::shared_ptr<ListenerCore>& core) {
+  const ListenOptions& from = core->options();
+  SocketOptions options;
+  options.backlog = from.backlog;
+  options.dual_stack = from.dual_stack;
+  options.device = from.device;
+  options.unix_mode = from.unix_mode;
+  options.hook = core->hook();
+  return options;
+}
+
+OfferedSocket Describe(const ListenerCore& core, const ListenSocket& socket) {
+  OfferedSocket offered;
+  offered.listener = core.name();
+  offered.asked = core.asked().ToString();
+  offered.bound = socket.address.ToString();
+  offered.kind = core.transport() == Transport::kUdp ? SocketKind::kDatagram : SocketKind::kStream;
+  offered.index = socket.index;
+  if (socket.file.has_value()) offered.file = FileIdentity{socket.file->device, socket.file->inode};
+  offered.exclusive = core.options().exclusive;
+  offered.backlog = core.options().backlog;
+  offered.dual_stack = core.options().dual_stack;
+  offered.device = core.options().device;
+  return offered;
+}
+
+absl::Status AddDuplicate(const ListenSocket& socket, std::vector<OwnedFd>* fds) {
+  OwnedFd fd = Duplicate(socket.fd.get());
+  if (!fd.valid())
+    return ErrnoStatus(errno, absl::StrCat("duplicate the socket of ", socket.address.ToString()));
+  fds->push_back(std::move(fd));
+  return absl::OkStatus();
+}
+
+absl::optional<SocketFile> FileOf(const OfferedSocket& offered, const Address& address) {
+  if (!offered.file.has_value() || address.transport() != Transport::kUnix) return absl::nullopt;
+  return SocketFile{std::string(address.path()), offered.file->device, offered.file->inode};
+}
+
+}  // namespace
+
+absl::Status ListenerSet::Inherit(const OfferedSocket& offered, OwnedFd fd) {
+  absl::StatusOr<SocketFacts> facts = Examine(fd.get());
+  if (!facts.ok())
+    return Annotate(facts.status(), absl::StrCat("inherit listener \"", offered.listener, "\""));
+  peer_names_[offered.listener] = true;
+  if (facts->netns_cookie.has_value()) namespace_cookie_ = facts->netns_cookie;
+  inherited_.push_back({offered, std::move(fd), *std::move(facts)});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<ListenerCore>> ListenerSet::Listen(absl::string_view name,
+                                                                  absl::string_view text,
+                                                                  ListenOptions listen_options) {
+  if (absl::Status status = CheckName(name); !status.ok()) return status;
+  if (absl::Status status = CheckOptions(name, listen_options); !status.ok()) return status;
+  absl::StatusOr<Address> asked = Address::Parse(text);
+  if (!asked.ok()) return Annotate(asked.status(), absl::StrCat("listener \"", name, "\""));
+  if (listeners_.size() >= kListenersMax) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("listener \"", name, "\": there are ", kListenersMax, " already"));
+  }
+  for (const auto& core : listeners_) {
+    if (core->name() == name) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("listener \"", name, "\" listens already on ", core->address().ToString()));
+    }
+  }
+  auto core = std::make_shared<ListenerCore>(std::string(name), *asked, std::move(listen_options),
+                                             loop_, callbacks_, log_, enter_(std::string(name)));
+  const SocketOptions options = ToSocketOptions(core);
+  ListenerReport report;
+  report.name = std::string(name);
+  std::vector<Inherited> fitting = TakeFitting(core->name(), *asked, options, &report.notes);
+  absl::Status made;
+  if (!fitting.empty()) {
+    made = AdoptInto(core.get(), std::move(fitting), options, &report);
+  } else {
+    report.fate = peer_names_.count(core->name()) ? ListenerReport::Fate::kRebound
+                                                  : ListenerReport::Fate::kAdded;
+    made = BindInto(core.get(), *asked, options);
+  }
+  if (!made.ok()) return Annotate(made, absl::StrCat("listener \"", name, "\""));
+  report.address = core->address().ToString();
+  reports_.push_back(report);
+  listeners_.push_back(core);
+  return core;
+}
+
+// The sockets of the same name that fit; failing that, one of another name on this very address: a
+// listener was renamed.
+std::vector<ListenerSet::Inherited> ListenerSet::TakeFitting(const std::string& name,
+                                                             const Address& asked,
+                                                             const SocketOptions& options,
+                                                             std::vector<std::string>* notes) {
+  std::vector<Inherited> fitting;
+  auto take = [&](auto wanted) {
+    for (auto it = inherited_.begin(); it != inherited_.end();) {
+      Reconciliation verdict = Reconcile(it->facts, asked, options);
+      if (wanted(*it) && verdict.decision == Reconciliation::kKeep) {
+        notes->insert(notes->end(), verdict.notes.begin(), verdict.notes.end());
+        fitting.push_back(std::move(*it));
+        it = inherited_.erase(it);
+      } else {
+        ++it;
+      }
+    }
+  };
+  take([&](const Inherited& each) { return each.offered.listener == name; });
+  if (fitting.empty()) take([&](const Inherited& each) { return each.facts.address == asked; });
+  if (!fitting.empty()) return fitting;
+  for (const Inherited& each : inherited_) {
+    if (each.offered.listener != name) continue;
+    Reconciliation verdict = Reconcile(each.facts, asked, options);
+    notes->insert(notes->end(), verdict.notes.begin(), verdict.notes.end());
+  }
+  return fitting;
+}
+
+absl::Status ListenerSet::AdoptInto(ListenerCore* core, std::vector<Inherited> fitting,
+                                    const SocketOptions& options, ListenerReport* report) {
+  for (Inherited& each : fitting) {
+    absl::Status adopted = AdoptSocket(each.fd.get(), each.facts, options);
+    if (!adopted.ok()) return Annotate(adopted, absl::StrCat("adopt ", each.offered.bound));
+    const std::string& from = each.offered.listener;
+    if (std::find(claims_.begin(), claims_.end(), from) == claims_.end()) claims_.push_back(from);
+    if (from != core->name()) report->notes.push_back(absl::StrCat("renamed from \"", from, "\""));
+    ListenSocket socket;
+    socket.address = each.facts.address;
+    socket.file = FileOf(each.offered, socket.address);
+    socket.fd = std::move(each.fd);
+    core->AddSocket(std::move(socket));
+  }
+  report->fate = ListenerReport::Fate::kKept;
+  return absl::OkStatus();
+}
+
+absl::Status ListenerSet::BindInto(ListenerCore* core, const Address& asked,
+                                   const SocketOptions& options) {
+  absl::StatusOr<BoundSocket> bound = BindSocket(asked, options);
+  if (!bound.ok()) return bound.status();
+  absl::StatusOr<SocketFacts> facts = Examine(bound->fd.get());
+  if (facts.ok() && namespace_cookie_.has_value() && facts->netns_cookie != namespace_cookie_ &&
+      asked.transport() != Transport::kUnix) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("bind ", asked.ToString(),
+                     ": this process is in another network namespace than the sockets of ",
+                     "its predecessor, whose clients would not reach it"));
+  }
+  if (!facts.ok()) return facts.status();
+  ListenSocket socket;
+  socket.fd = std::move(bound->fd);
+  socket.address = facts->address;
+  socket.file = bound->file;
+  core->AddSocket(std::move(socket));
+  return absl::OkStatus();
+}
+
+absl::Status ListenerSet::Finish() {
+  for (const auto& core : listeners_) {
+    if (absl::Status status = core->Finish(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ListenerSet::Claims() const { return claims_; }
+
+absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::OwnForPeer(
+    std::vector<OwnedFd>* fds) const {
+  std::vector<OfferedSocket> own;
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    if (reports_[i].fate != ListenerReport::Fate::kRebound) continue;
+    for (const ListenSocket& socket : listeners_[i]->sockets()) {
+      if (absl::Status status = AddDuplicate(socket, fds); !status.ok()) return status;
+      own.push_back(Describe(*listeners_[i], socket));
+    }
+  }
+  return own;
+}
+
+void ListenerSet::CloseUnclaimed() {
+  for (Inherited& each : inherited_) {
+    const bool rebound = std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& core) {
+      return core->name() == each.offered.listener;
+    });
+    if (!rebound) {
+      reports_.push_back(
+          {each.offered.listener, each.offered.bound, ListenerReport::Fate::kDropped, {}});
+    }
+  }
+  inherited_.clear();
+}
+
+absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::Offer(std::vector<OwnedFd>* fds) const {
+  std::vector<OfferedSocket> offered;
+  for (const auto& core : listeners_) {
+    for (const ListenSocket& socket : core->sockets()) {
+      if (socket.borrowed) continue;
+      if (absl::Status status = AddDuplicate(socket, fds); !status.ok()) return status;
+      offered.push_back(Describe(*core, socket));
+    }
+  }
+  return offered;
+}
+
+void ListenerSet::Claim(const std::vector<std::string>& names) {
+  for (const auto& core : listeners_) {
+    const bool claimed = std::find(names.begin(), names.end(), core->name()) != names.end();
+    for (ListenSocket& socket : core->sockets()) socket.claimed = claimed && !socket.borrowed;
+  }
+}
+
+absl::Status ListenerSet::Borrow(const OfferedSocket& offered, OwnedFd fd) {
+  absl::StatusOr<SocketFacts> facts = Examine(fd.get());
+  if (!facts.ok()) return facts.status();
+  for (const auto& core : listeners_) {
+    if (core->name() != offered.listener || core->transport() != facts->address.transport())
+      continue;
+    ListenSocket socket;
+    socket.address = facts->address;
+    socket.fd = std::move(fd);
+    socket.borrowed = true;
+    core->AddSocket(std::move(socket));
+    break;
+  }
+  return absl::OkStatus();  // a name that is not ours: nobody here could serve it
+}
+
+void ListenerSet::ForgetPeer() {
+  for (const auto& core : listeners_) core->ForgetPeer();
+}
+
+void ListenerSet::SetAccepts(Accepts accepts, bool exclusive) {
+  for (const auto& core : listeners_) core->SetAccepts(accepts, exclusive);
+}
+
+void ListenerSet::WhenStopped(Task task) {
+  // Held by each listener's part of the wait; the last one to let go runs it.
+  struct All {
+    explicit All(Task last) : task(std::move(last)) {}
+    ~All() { task(); }
+    Task task;
+  };
+  auto all = std::make_shared<All>(std::move(task));
+  for (const auto& core : listeners_) core->WhenStopped([all] {});
+}
+
+void ListenerSet::HoldUntilStopped(absl::FunctionRef<Ticket(const std::string& name)> enter) {
+  for (const auto& core : listeners_) {
+    core->WhenStopped([ticket = enter(core->name())]() mutable { ticket.Reset(); });
+  }
+}
+
+void ListenerSet::Detach() {
+  for (const auto& core : listeners_) core->Detach();
+}
+
+bool ListenerSet::ready() const {
+  return std::all_of(listeners_.begin(), listeners_.end(),
+                     [](const auto& core) { return core->ready(); });
+}
+
+void ListenerSet::Close() {
+  for (const auto& core : listeners_) core->Close();
+}
+
+void ListenerSet::End() {
+  for (const auto& core : listeners_) core->End();
+}
+
+void ListenerSet::Unlink() {
+  for (const auto& core : listeners_) {
+    for (const ListenSocket& socket : core->sockets()) {
+      if (!socket.file.has_value() || socket.borrowed) continue;
+      absl::Status status = UnlinkOwn(*socket.file);
+      if (!status.ok()) log_->Warning("listener.unlink", status.ToString());
+    }
+  }
+}
+
+std::map<std::string, int> ListenerSet::ClaimedQueues() const {
+  std::map<std::string, int> queues;
+  for (const auto& core : listeners_) {
+    for (const ListenSocket& socket : core->sockets()) {
+      if (!socket.claimed) continue;
+      absl::optional<int> length = AcceptQueueLength(socket.fd.get());
+      if (length.has_value()) queues[core->name()] += *length;
+    }
+  }
+  return queues;
+}
+
+std::vector<ListenerReport> ListenerSet::FatesUnderSuccessor() const {
+  std::vector<ListenerReport> fates;
+  for (const auto& core : listeners_) {
+    ListenerReport report{
+        core->name(), core->address().ToString(), ListenerReport::Fate::kDropped, {}};
+    for (const ListenSocket& socket : core->sockets()) {
+      if (socket.claimed) report.fate = ListenerReport::Fate::kKept;
+      if (!socket.borrowed) continue;
+      report.fate = ListenerReport::Fate::kRebound;
+      report.notes.push_back(absl::StrCat("now on ", socket.address.ToString()));
+    }
+    fates.push_back(std::move(report));
+  }
+  return fates;
+}
+
+}  // namespace zdd

@@ -1,0 +1,110 @@
+// ListenerSet holds all listeners of one generation, and while it starts, the sockets that its
+// predecessor gave it.
+//
+//   set.Inherit(offer, std::move(fds));                        // while joining
+//   auto http = set.Listen("http", "tcp://0.0.0.0:80", {});    // the predecessor's socket if it
+//   fits, else a new one set.CloseUnclaimed();
+//
+// Threads: the loop, or the thread in Create() and Listen() while no loop turns. Lifetime: dies
+// with the service.
+#ifndef ZDD_SERVICE_LISTENER_SET_H_
+#define ZDD_SERVICE_LISTENER_SET_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "zdd/handoff/frames.h"
+#include "zdd/handoff/handoff_table.h"
+#include "zdd/service/listener_core.h"
+#include "zdd/service/report.h"
+
+namespace zdd {
+
+inline constexpr int kListenersMax = 1000;
+
+class ListenerSet {
+ public:
+  // `enter` makes the tickets of the listener of that name.
+  ListenerSet(std::shared_ptr<Loop> loop, Callbacks* callbacks, std::shared_ptr<EventLog> log,
+              std::function<std::function<Ticket(int fd)>(const std::string& listener)> enter)
+      : loop_(std::move(loop)),
+        callbacks_(callbacks),
+        log_(std::move(log)),
+        enter_(std::move(enter)) {}
+
+  // What a successor receives. DataLoss if a descriptor is not what its entry says.
+  absl::Status Inherit(const OfferedSocket& offered, OwnedFd fd);
+
+  absl::StatusOr<std::shared_ptr<ListenerCore>> Listen(absl::string_view name,
+                                                       absl::string_view address,
+                                                       ListenOptions options);
+  // Each listener has its way to accept from now on.
+  absl::Status Finish();
+
+  // What a successor says in `prepared`: the predecessor's names whose sockets it serves, and the
+  // sockets that it bound itself for names which the predecessor serves too (`fds` gets duplicates
+  // of them).
+  std::vector<std::string> Claims() const;
+  absl::StatusOr<std::vector<OfferedSocket>> OwnForPeer(std::vector<OwnedFd>* fds) const;
+  // Sockets that this version has no use for. The predecessor serves them until it drains.
+  void CloseUnclaimed();
+
+  // What a predecessor offers; `fds` gets duplicates, in order.
+  absl::StatusOr<std::vector<OfferedSocket>> Offer(std::vector<OwnedFd>* fds) const;
+  void Claim(const std::vector<std::string>& names);
+  absl::Status Borrow(const OfferedSocket& offered, OwnedFd fd);
+  void ForgetPeer();
+
+  void SetAccepts(Accepts accepts, bool exclusive);
+  void WhenStopped(Task task);
+  // A ticket of `enter(name)` is held for each listener until no accept of its can follow.
+  void HoldUntilStopped(absl::FunctionRef<Ticket(const std::string& name)> enter);
+  // Lets go of the loop, for good; handles may live on.
+  void Detach();
+  bool ready() const;
+  void Close();
+  void End();
+  void Unlink();
+
+  // Names whose queue holds more than nothing, and how many wait, where the kernel tells.
+  std::map<std::string, int> ClaimedQueues() const;
+  const std::vector<ListenerReport>& reports() const { return reports_; }
+  // What becomes of the predecessor's listeners under a successor that claims `names`, as far as
+  // the predecessor can know.
+  std::vector<ListenerReport> FatesUnderSuccessor() const;
+  size_t size() const { return listeners_.size(); }
+
+ private:
+  struct Inherited {
+    OfferedSocket offered;
+    OwnedFd fd;
+    SocketFacts facts;
+  };
+
+  std::vector<Inherited> TakeFitting(const std::string& name, const Address& asked,
+                                     const SocketOptions& options, std::vector<std::string>* notes);
+  absl::Status AdoptInto(ListenerCore* core, std::vector<Inherited> fitting,
+                         const SocketOptions& options, ListenerReport* report);
+  absl::Status BindInto(ListenerCore* core, const Address& asked, const SocketOptions& options);
+
+  const std::shared_ptr<Loop> loop_;
+  Callbacks* const callbacks_;
+  const std::shared_ptr<EventLog> log_;
+  const std::function<std::function<Ticket(int fd)>(const std::string&)> enter_;
+  std::vector<std::shared_ptr<ListenerCore>> listeners_;
+  std::vector<Inherited> inherited_;
+  std::vector<std::string> claims_;            // names of the predecessor
+  std::map<std::string, bool> peer_names_;     // all names that it serves
+  absl::optional<uint64_t> namespace_cookie_;  // of what was inherited
+  std::vector<ListenerReport> reports_;
+};
+
+}  // namespace zdd
+
+#endif  // ZDD_SERVICE_LISTENER_SET_H_

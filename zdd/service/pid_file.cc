@@ -1,0 +1,62 @@
+#include "zdd/service/pid_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "zdd/base/owned_fd.h"
+#include "zdd/base/status.h"
+#include "zdd/service/small_file.h"
+
+namespace zdd {
+namespace {
+
+constexpr size_t kPidFileBytesMax = 32;
+
+absl::Status Fill(int fd, const std::string& text, const std::string& path) {
+  ssize_t size = write(fd, text.data(), text.size());
+  if (size < 0) return ErrnoStatus(errno, absl::StrCat("write ", path));
+  if (static_cast<size_t>(size) < text.size())
+    return ErrnoStatus(ENOSPC, absl::StrCat("write ", path));
+  if (fchmod(fd, 0644) != 0) return ErrnoStatus(errno, absl::StrCat("chmod ", path));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status WritePidFile(const std::string& path, pid_t pid, Syscalls& syscalls) {
+  // A name that nobody can foresee, and O_EXCL: no symlink that waits there is followed, even in
+  // /tmp. No fsync: after a crash of the machine the pid means nothing.
+  std::string temporary = absl::StrCat(path, ".XXXXXX");
+  OwnedFd fd(mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("create ", temporary));
+  absl::Cleanup remove = [&] { unlink(temporary.c_str()); };
+  fd = AboveStdio(std::move(fd), syscalls);
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("duplicate ", temporary));
+  absl::Status filled = Fill(fd.get(), absl::StrCat(pid, "\n"), temporary);
+  if (!filled.ok()) return filled;
+  if (syscalls.Rename(temporary.c_str(), path.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("rename ", temporary, " to ", path));
+  }
+  std::move(remove).Cancel();
+  return absl::OkStatus();
+}
+
+absl::Status RemovePidFile(const std::string& path, pid_t pid, Syscalls& syscalls) {
+  absl::StatusOr<std::string> text = ReadHead(path, kPidFileBytesMax, syscalls);
+  if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  if (!text.ok()) return text.status();
+  pid_t named = 0;
+  if (!absl::SimpleAtoi(*text, &named) || named != pid) return absl::OkStatus();
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("unlink ", path));
+}
+
+}  // namespace zdd

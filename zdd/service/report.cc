@@ -1,0 +1,120 @@
+#include "zdd/service/report.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace zdd {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+absl::string_view FateName(ListenerReport::Fate fate) {
+  switch (fate) {
+    case ListenerReport::Fate::kKept:
+      return "kept";
+    case ListenerReport::Fate::kAdded:
+      return "added";
+    case ListenerReport::Fate::kDropped:
+      return "dropped";
+    case ListenerReport::Fate::kRebound:
+      return "rebound";
+  }
+  return "unknown";
+}
+
+double Milliseconds(absl::Duration duration) {
+  return static_cast<double>(absl::ToInt64Microseconds(duration)) / 1000;
+}
+
+Json ToJson(const GenerationInfo& info) {
+  return {{"generation", info.number}, {"pid", info.pid}, {"version", info.version}};
+}
+
+Json ToJson(const ListenerReport& listener) {
+  return {{"name", listener.name},
+          {"address", listener.address},
+          {"fate", std::string(FateName(listener.fate))},
+          {"notes", listener.notes}};
+}
+
+Json ToJson(const Straggler& straggler) {
+  return {{"kind", straggler.kind},
+          {"age_ms", Milliseconds(straggler.age)},
+          {"peer", straggler.peer},
+          {"busy", straggler.busy}};
+}
+
+Json ToJson(const DrainReport& drain) {
+  Json json = {{"reason", drain.reason},
+               {"drained", drain.drained},
+               {"duration_ms", Milliseconds(drain.duration)},
+               {"entered", drain.entered},
+               {"finished", drain.finished},
+               {"closed", drain.closed},
+               {"cut", drain.cut},
+               {"late", drain.late},
+               {"lost_race", drain.lost_race},
+               {"adjustments", drain.adjustments}};
+  json["stragglers"] = Json::array();
+  for (const Straggler& straggler : drain.stragglers)
+    json["stragglers"].push_back(ToJson(straggler));
+  return json;
+}
+
+std::string Named(const GenerationInfo& info) {
+  return absl::StrCat("generation ", info.number, " (pid ", info.pid,
+                      info.version.empty() ? "" : absl::StrCat(", ", info.version), ")");
+}
+
+}  // namespace
+
+std::string Report::ToJson() const {
+  Json json = {{"outcome", status.ok() ? "ok" : "failed"},
+               {"code", absl::StatusCodeToString(status.code())},
+               {"error", std::string(status.message())},
+               {"reason", reason},
+               {"self", zdd::ToJson(self)},
+               {"peer", peer.number == 0 ? Json() : zdd::ToJson(peer)},
+               {"total_ms", Milliseconds(total)},
+               {"orphaned", orphaned},
+               {"helped", helped}};
+  for (const char* key : {"phases", "listeners", "still_draining"}) json[key] = Json::array();
+  for (const PhaseReport& phase : phases) {
+    json["phases"].push_back({{"name", phase.name}, {"duration_ms", Milliseconds(phase.duration)}});
+  }
+  for (const ListenerReport& listener : listeners)
+    json["listeners"].push_back(zdd::ToJson(listener));
+  for (const GenerationInfo& info : still_draining)
+    json["still_draining"].push_back(zdd::ToJson(info));
+  json["drain"] = zdd::ToJson(drain);
+  // Names and reasons may hold any bytes that a peer sent.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string Report::ToText() const {
+  std::string text = Named(self);
+  if (peer.number != 0)
+    absl::StrAppend(&text, status.ok() ? " handed over to " : " keeps serving; it tried ",
+                    Named(peer));
+  if (!status.ok()) absl::StrAppend(&text, ": ", status.message());
+  if (!phases.empty()) {
+    absl::StrAppend(&text, " [",
+                    absl::StrJoin(phases, ", ",
+                                  [](std::string* out, const PhaseReport& phase) {
+                                    absl::StrAppendFormat(out, "%s %.1f ms", phase.name,
+                                                          Milliseconds(phase.duration));
+                                  }),
+                    "]");
+  }
+  for (const ListenerReport& listener : listeners) {
+    if (listener.fate == ListenerReport::Fate::kKept && listener.notes.empty()) continue;
+    absl::StrAppend(&text, "; listener \"", listener.name, "\" ", FateName(listener.fate),
+                    listener.notes.empty() ? "" : ": ", absl::StrJoin(listener.notes, ", "));
+  }
+  return text;
+}
+
+}  // namespace zdd

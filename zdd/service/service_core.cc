@@ -1,0 +1,469 @@
+#include "zdd/service/service_core.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "zdd/base/status.h"
+#include "zdd/drain/plan.h"
+#include "zdd/service/check_options.h"
+#include "zdd/service/pid_file.h"
+
+namespace zdd {
+namespace {
+
+// The loop waits so long for somebody who is starting just now, and then leaves the file: it is
+// stale, and found so.
+constexpr absl::Duration kUnlinkLockWait = absl::Milliseconds(100);
+
+State StateOf(Phase phase) {
+  switch (phase) {
+    case Phase::kStarting:
+    case Phase::kJoining:
+    case Phase::kAdopting:
+    case Phase::kPrepared:
+      return State::kStarting;
+    case Phase::kAccepting:
+    case Phase::kTaking:
+    case Phase::kServing:
+    case Phase::kSpawning:
+    case Phase::kOffering:
+    case Phase::kSharing:
+    case Phase::kAborting:
+    case Phase::kYielding:
+    case Phase::kStopping:
+      return State::kServing;
+    case Phase::kStandby:
+    case Phase::kReleasing:
+      return State::kStandby;
+    case Phase::kDraining:
+    case Phase::kLeaving:
+      return State::kDraining;
+    case Phase::kDrained:
+    case Phase::kFailed:
+      return State::kDrained;
+  }
+  return State::kDrained;
+}
+
+}  // namespace
+
+ServiceCore::ServiceCore(Options options) : options_(std::move(options)) {}
+
+ServiceCore::~ServiceCore() = default;
+
+// ---- The front door.
+
+absl::Status ServiceCore::BeforeStart(absl::string_view call) const {
+  if (!started()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(call, ": the service has started; call it before Start()"));
+}
+
+absl::StatusOr<std::shared_ptr<ListenerCore>> ServiceCore::Listen(absl::string_view name,
+                                                                  absl::string_view address,
+                                                                  ListenOptions options) {
+  if (absl::Status status = BeforeStart(absl::StrCat("listen \"", name, "\"")); !status.ok())
+    return status;
+  absl::StatusOr<std::shared_ptr<ListenerCore>> core =
+      absl::UnavailableError("the service has ended");
+  loop_->Run([&] {
+    if (listeners_ != nullptr) core = listeners_->Listen(name, address, std::move(options));
+  });
+  if (!core.ok()) return core.status();
+  std::weak_ptr<ServiceCore> weak = weak_from_this();
+  (*core)->WhenReady([weak] {
+    auto self = weak.lock();
+    if (self != nullptr && self->generation_ != nullptr) self->generation_->OnListenerReady();
+  });
+  return core;
+}
+
+absl::Status ServiceCore::AddReadinessCheck(absl::string_view name,
+                                            absl::AnyInvocable<absl::Status()> check) {
+  if (absl::Status status = BeforeStart("add a readiness check"); !status.ok()) return status;
+  if (!check)
+    return absl::InvalidArgumentError(absl::StrCat("readiness check \"", name, "\" is empty"));
+  loop_->Run([&] { checks_.push_back({std::string(name), std::move(check)}); });
+  return absl::OkStatus();
+}
+
+absl::Status ServiceCore::OnState(absl::AnyInvocable<void(State)> callback) {
+  if (absl::Status status = BeforeStart("OnState"); !status.ok()) return status;
+  loop_->Run([&] { on_state_ = std::move(callback); });
+  return absl::OkStatus();
+}
+
+absl::Status ServiceCore::Start() {
+  if (loop_->on_loop() && !loop_->borrowed()) {
+    return absl::FailedPreconditionError("Start() on zdd's loop: it would wait for itself");
+  }
+  if (started_.exchange(true))
+    return absl::FailedPreconditionError("Start(): the service has started already");
+  if (loop_->borrowed()) {
+    // The answer of a loop that is the caller's own cannot be waited for.
+    absl::Status finished = listeners_->Finish();
+    if (!finished.ok()) return finished;
+    loop_->Post([self = shared_from_this()] { self->StartOnLoop(); });
+    return absl::OkStatus();
+  }
+  absl::Status finished;
+  loop_->Run([&] { finished = listeners_->Finish(); });
+  if (!finished.ok()) return finished;
+  loop_->Post([self = shared_from_this()] { self->StartOnLoop(); });
+  MutexLock lock(&mutex_);
+  while (!start_result_.has_value()) changed_.Wait(&mutex_);
+  return *start_result_;
+}
+
+void ServiceCore::StartOnLoop() {
+  if (generation_ == nullptr) return;
+  std::weak_ptr<ServiceCore> weak = weak_from_this();
+  readiness_ = std::make_unique<Readiness>(
+      loop_.get(), callbacks_.get(), std::move(checks_), [weak](absl::Status status) {
+        auto self = weak.lock();
+        if (self == nullptr || self->generation_ == nullptr) return;
+        self->generation_->Handle(status.ok() ? Event::kReady : Event::kNotReady, status);
+      });
+  readiness_->Start();
+}
+
+void ServiceCore::Upgrade(absl::AnyInvocable<void(const Report&)> done) {
+  loop_->Post([self = shared_from_this(), done = std::move(done)]() mutable {
+    self->BeginUpgrade("upgrade by call", /*by_signal=*/false, std::move(done));
+  });
+}
+
+absl::Status ServiceCore::RollBack(absl::string_view reason) {
+  absl::Status status = absl::FailedPreconditionError("roll back: the service has ended");
+  loop_->Run([&] {
+    if (generation_ == nullptr) return;
+    const Phase phase = generation_->phase();
+    if (!generation_->machine().in_handoff() || phase == Phase::kJoining) {
+      status = absl::FailedPreconditionError(absl::StrCat(
+          "roll back: no handoff is in progress, this generation is ", PhaseName(phase)));
+      return;
+    }
+    status = absl::OkStatus();
+    const bool predecessor =
+        generation_->machine().owner() || phase == Phase::kAborting || phase == Phase::kYielding;
+    const absl::Status cause = absl::AbortedError(absl::StrCat("rolled back: ", reason));
+    generation_->Handle(predecessor ? Event::kRollBack : Event::kNotReady, cause);
+  });
+  return status;
+}
+
+absl::Status ServiceCore::Release() {
+  absl::Status status = absl::FailedPreconditionError("release: the service has ended");
+  loop_->Run([&] {
+    if (generation_ == nullptr) return;
+    if (generation_->phase() != Phase::kStandby) {
+      status = absl::FailedPreconditionError(absl::StrCat(
+          "release: this generation is ", PhaseName(generation_->phase()), ", not in standby"));
+      return;
+    }
+    status = absl::OkStatus();
+    generation_->Handle(Event::kSoakOver);
+  });
+  return status;
+}
+
+void ServiceCore::Stop(absl::string_view reason) {
+  loop_->Post([self = shared_from_this(), text = std::string(reason)] { self->StopOnLoop(text); });
+}
+
+Report ServiceCore::Wait() {
+  if (loop_->on_loop()) {
+    Report report;
+    report.status = absl::FailedPreconditionError("Wait() on zdd's loop: it would wait for itself");
+    return report;
+  }
+  MutexLock lock(&mutex_);
+  while (!final_report_.has_value()) changed_.Wait(&mutex_);
+  return *final_report_;
+}
+
+Ticket ServiceCore::Enter(absl::string_view kind) { return tickets_->Enter(tickets_->Kind(kind)); }
+
+void ServiceCore::Shutdown() {
+  ProcessServices::Get().Remove(key_);
+  if (callbacks_ != nullptr) callbacks_->Close();
+  if (loop_ == nullptr) return;
+  if (loop_->on_loop()) {
+    // We may be called by one of the objects that are taken down: let it return first.
+    loop_->Post([self = shared_from_this()] {
+      self->TearDown();
+      self->loop_->Close();
+    });
+    return;
+  }
+  loop_->Run([this] { TearDown(); });
+  loop_->Close();
+}
+
+void ServiceCore::TearDown() {
+  if (tickets_ != nullptr) tickets_->SetWake({});
+  signal_watch_.reset();
+  signals_.reset();
+  readiness_.reset();
+  control_server_.reset();
+  lame_duck_.reset();
+  drain_timer_.reset();
+  drain_.reset();
+  generation_.reset();
+  if (listeners_ != nullptr) listeners_->Detach();
+  listeners_.reset();
+  control_.Reset();
+  MutexLock lock(&mutex_);
+  if (!start_result_.has_value()) start_result_ = absl::CancelledError("the service was destroyed");
+  if (!final_report_.has_value()) {
+    final_report_.emplace();
+    final_report_->status = absl::CancelledError("the service was destroyed");
+  }
+  changed_.SignalAll();
+}
+
+// ---- On the loop.
+
+void ServiceCore::BeginUpgrade(std::string reason, bool by_signal,
+                               absl::AnyInvocable<void(const Report&)> done) {
+  auto refuse = [&](const absl::Status& status) {
+    log_->Warning("upgrade.refused", std::string(status.message()));
+    if (!done) return;
+    Report report;
+    report.status = status;
+    report.reason = reason;
+    callbacks_->Run(
+        [done = std::move(done), report = std::move(report)]() mutable { done(report); });
+  };
+  if (generation_ == nullptr)
+    return refuse(absl::FailedPreconditionError("upgrade: the service has ended"));
+  absl::Status can = generation_->CanUpgrade();
+  if (by_signal && absl::IsUnavailable(can)) {
+    // A signal can be told nothing, so it is remembered; unless it is the one by which another
+    // service of this process has begun this very handoff.
+    if (std::exchange(joined_spawn_, false)) return;
+    return generation_->Handle(Event::kUpgrade);
+  }
+  if (!can.ok()) return refuse(can);
+  if (done) upgrades_.push_back(std::move(done));
+  generation_->SetReason(std::move(reason));
+  generation_->Handle(Event::kUpgrade);
+}
+
+void ServiceCore::JoinSpawn() {
+  loop_->Post([weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (self == nullptr || self->generation_ == nullptr) return;
+    if (!ProcessServices::Get().Reserved(self->key_) ||
+        self->generation_->phase() != Phase::kServing)
+      return;
+    self->joined_spawn_ = true;
+    self->generation_->SetReason("upgrade of the process");
+    self->generation_->Handle(Event::kUpgrade);
+  });
+}
+
+void ServiceCore::OnSignal(int signal) {
+  const std::string text = SignalText(signal);
+  if (signal == options_.upgrade_signal) {
+    return BeginUpgrade(absl::StrCat("upgrade by ", text), /*by_signal=*/true, {});
+  }
+  StopOnLoop(absl::StrCat("stop by ", text));
+}
+
+void ServiceCore::StopOnLoop(std::string reason) {
+  if (generation_ == nullptr) return;
+  if (++stops_ == 1) reason_ = reason;
+  log_->Info("stop", absl::StrCat(reason, stops_ > 1 ? ", again: no more waiting" : ""));
+  const Phase phase = generation_->phase();
+  if (stops_ > 1 && phase == Phase::kAborting) return generation_->Handle(Event::kDeadline);
+  if (stops_ > 2 && drain_ != nullptr) {
+    drain_->Cut(MonotonicNow());
+    return TickDrain();
+  }
+  generation_->Handle(Event::kStop, absl::CancelledError(reason));
+}
+
+void ServiceCore::OnVisitor(std::shared_ptr<Peer> peer, Frame first) {
+  if (generation_ == nullptr) return peer->Close();
+  if (auto* hello = std::get_if<HelloFrame>(&first))
+    return generation_->OnVisitor(std::move(peer), *hello);
+  peer->Send(
+      RefusedFrame{absl::StrCat("the first frame was \"", FrameName(first), "\", want \"hello\"")});
+  peer->Close();
+}
+
+void ServiceCore::SetState(State state, bool ready) {
+  ready_.store(ready, std::memory_order_release);
+  if (state_.exchange(state, std::memory_order_acq_rel) == state || !on_state_) return;
+  callbacks_->Run([self = shared_from_this(), state] { self->on_state_(state); });
+}
+
+// ---- GenerationHost.
+
+void ServiceCore::OnPhase(Phase phase) {
+  generation_number_.store(generation_->number(), std::memory_order_release);
+  const State state = StateOf(phase);
+  SetState(state, state == State::kServing && phase != Phase::kStopping);
+  if (phase == Phase::kServing) joined_spawn_ = false;
+  if (phase == Phase::kStopping) {
+    lame_duck_ = std::make_unique<Timer>(loop_.get());
+    lame_duck_->Start(options_.drain.delay, [this] { generation_->Handle(Event::kLameDuckOver); });
+  }
+  if (state == State::kStarting) return;
+  readiness_.reset();
+  MutexLock lock(&mutex_);
+  if (start_result_.has_value()) return;
+  const bool failed = phase == Phase::kLeaving || phase == Phase::kFailed;
+  absl::Status cause =
+      generation_->cause().ok() ? absl::AbortedError("the start has failed") : generation_->cause();
+  start_result_ = failed ? cause : absl::OkStatus();
+  changed_.SignalAll();
+}
+
+absl::StatusOr<GenerationHost::Spawned> ServiceCore::Spawn() {
+  SpawnRequest request;
+  request.command = options_.command;
+  request.allow_deleted_program = options_.allow_deleted_program;
+  absl::StatusOr<ProcessServices::Spawned> spawned =
+      ProcessServices::Get().Spawn(key_, image_, std::move(request));
+  if (!spawned.ok()) return spawned.status();
+  return GenerationHost::Spawned{std::move(spawned->channel), std::move(spawned->process)};
+}
+
+absl::StatusOr<OwnedFd> ServiceCore::ControlForOffer(OfferedSocket* offered) {
+  offered->listener = std::string(kControlName);
+  offered->asked = offered->bound = Address().ToString();
+  offered->file = FileIdentity{control_file_.device, control_file_.inode};
+  OwnedFd fd = Duplicate(control_.get());
+  if (!fd.valid()) return ErrnoStatus(errno, "duplicate the control socket");
+  return fd;
+}
+
+void ServiceCore::BecomeOwner() {
+  absl::Status listening = ListenAgain(control_.get());
+  if (!listening.ok()) log_->Warning("control.listen", listening.ToString());
+  if (control_server_ == nullptr) {
+    control_server_ = std::make_unique<ControlServer>(
+        loop_.get(), log_.get(), control_.get(), [this](std::shared_ptr<Peer> peer, Frame first) {
+          OnVisitor(std::move(peer), std::move(first));
+        });
+  }
+  if (options_.pid_file.empty()) return;
+  absl::Status written = WritePidFile(options_.pid_file, getpid());
+  if (!written.ok()) log_->Error("pid_file", written.ToString());
+}
+
+void ServiceCore::BeginDrain(bool leaving) {
+  listeners_->End();
+  // Whoever may still accept holds a ticket: the drain does not end before it has stopped, or names
+  // it.
+  listeners_->HoldUntilStopped([this](const std::string& name) {
+    return tickets_->Enter(tickets_->Kind(absl::StrCat("acceptor of ", name)));
+  });
+  DrainPlan plan = options_.drain;
+  plan.delay = absl::ZeroDuration();
+  drain_ = std::make_unique<Drain>(tickets_);
+  drain_timer_ = std::make_unique<Timer>(loop_.get());
+  tickets_->SetWake([post = loop_->poster(), weak = weak_from_this()] {
+    post([weak] {
+      if (auto self = weak.lock()) self->TickDrain();
+    });
+  });
+  const std::string reason = leaving ? "leaving" : stops_ > 0 ? reason_ : "commit";
+  drain_->Begin(plan, reason, MonotonicNow());
+  if (stops_ > 1) drain_->Stop(MonotonicNow());
+  loop_->Post([weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->TickDrain();
+  });
+}
+
+void ServiceCore::TickDrain() {
+  if (drain_ == nullptr || generation_ == nullptr) return;
+  const Instant now = MonotonicNow();
+  const Instant next = drain_->Tick(now);
+  if (!drain_->drained()) {
+    if (next == absl::InfiniteDuration()) return drain_timer_->Cancel();
+    return drain_timer_->Start(next - now, [this] { TickDrain(); });
+  }
+  if (std::exchange(drained_, true)) return;
+  generation_->Handle(Event::kAllGone);
+}
+
+void ServiceCore::HurryDrain() {
+  if (drain_ == nullptr) return;
+  drain_->Stop(MonotonicNow());
+  loop_->Post([weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->TickDrain();
+  });
+}
+
+void ServiceCore::CloseControl() {
+  control_server_.reset();
+  control_.Reset();
+}
+
+void ServiceCore::Unlink() {
+  listeners_->Unlink();
+  if (!options_.pid_file.empty()) {
+    absl::Status removed = RemovePidFile(options_.pid_file, getpid());
+    if (!removed.ok()) log_->Warning("pid_file", removed.ToString());
+  }
+  // Somebody who starts this instant holds the lock for microseconds.
+  absl::StatusOr<StartLock> lock = LockStart(runtime_dir_, options_.name, kUnlinkLockWait);
+  if (!lock.ok()) return log_->Warning("control.unlink", lock.status().ToString());
+  absl::Status unlinked = UnlinkControl(runtime_dir_, options_.name, control_file_, *lock);
+  if (!unlinked.ok()) log_->Warning("control.unlink", unlinked.ToString());
+}
+
+void ServiceCore::OnReport(const Report& report) {
+  joined_spawn_ = false;
+  if (report.status.ok()) {
+    log_->Info("upgrade.promoted", report.ToText());
+  } else {
+    log_->Error("upgrade.rolled_back", report.ToText());
+  }
+  for (auto& done : std::exchange(upgrades_, {})) {
+    callbacks_->Run([done = std::move(done), report]() mutable { done(report); });
+  }
+}
+
+Report ServiceCore::FinalReport() {
+  Report report = generation_->joined_report();
+  report.reason = reason_;
+  report.self = {generation_->number(), getpid(), options_.version};
+  report.still_draining = generation_->elders();
+  report.listeners = listeners_->reports();
+  if (drain_ != nullptr) report.drain = drain_->report(MonotonicNow());
+  return report;
+}
+
+void ServiceCore::OnEnd(const absl::Status& status) {
+  Report report = FinalReport();
+  report.status = status;
+  ProcessServices::Get().Remove(key_);
+  // After the last callback has run: what OnPhase posts comes before this.
+  loop_->Post([self = shared_from_this(), report]() mutable {
+    auto finish = [self, report] {
+      // The embedder's uv_run() is to return.
+      if (self->loop_->borrowed()) {
+        self->loop_->Post([self] {
+          self->TearDown();
+          self->loop_->Close();
+        });
+      }
+      MutexLock lock(&self->mutex_);
+      if (!self->start_result_.has_value()) self->start_result_ = report.status;
+      self->final_report_ = report;
+      self->changed_.SignalAll();
+    };
+    self->listeners_->End();
+    self->loop_->Post(std::move(finish));
+  });
+}
+
+}  // namespace zdd

@@ -1,0 +1,149 @@
+// ServiceCore is what the handles of the front door share: it joins the generation, its listeners,
+// tickets, signals, files and callbacks on one loop.
+//
+// Threads: public methods from any thread, the rest on the loop. Lifetime: shared by Service, and
+// by what is posted to the loop; Shutdown() takes everything down that needs the loop.
+#ifndef ZDD_SERVICE_SERVICE_CORE_H_
+#define ZDD_SERVICE_SERVICE_CORE_H_
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "zdd/base/mutex.h"
+#include "zdd/drain/drain.h"
+#include "zdd/drain/ticket_table.h"
+#include "zdd/service/callbacks.h"
+#include "zdd/service/control_server.h"
+#include "zdd/service/control_socket.h"
+#include "zdd/service/event_log.h"
+#include "zdd/service/generation.h"
+#include "zdd/service/inherited_channels.h"
+#include "zdd/service/listener_set.h"
+#include "zdd/service/loop.h"
+#include "zdd/service/process_services.h"
+#include "zdd/service/readiness.h"
+#include "zdd/service/runtime_dir.h"
+#include "zdd/service/service.h"
+#include "zdd/service/signals.h"
+
+namespace zdd {
+
+class ServiceCore : public GenerationHost,
+                    public ProcessMember,
+                    public std::enable_shared_from_this<ServiceCore> {
+ public:
+  static absl::StatusOr<std::shared_ptr<ServiceCore>> Create(Options options);
+  explicit ServiceCore(Options options);
+  ~ServiceCore() override;
+
+  // The front door; see service.h.
+  absl::StatusOr<std::shared_ptr<ListenerCore>> Listen(absl::string_view name,
+                                                       absl::string_view address,
+                                                       ListenOptions options);
+  absl::Status AddReadinessCheck(absl::string_view name, absl::AnyInvocable<absl::Status()> check);
+  absl::Status OnState(absl::AnyInvocable<void(State)> callback);
+  absl::Status Start();
+  void Upgrade(absl::AnyInvocable<void(const Report&)> done);
+  absl::Status RollBack(absl::string_view reason);
+  absl::Status Release();
+  void Stop(absl::string_view reason);
+  Report Wait();
+  Ticket Enter(absl::string_view kind);
+  State state() const { return state_.load(std::memory_order_acquire); }
+  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  int generation() const { return generation_number_.load(std::memory_order_acquire); }
+  bool started() const { return started_.load(std::memory_order_acquire); }
+  Loop* loop() { return loop_.get(); }
+
+  // Ends it from ~Service: at once, whatever is in hand.
+  void Shutdown();
+
+  // ProcessMember.
+  const std::string& service_name() const override { return options_.name; }
+  int upgrade_signal() const override { return options_.upgrade_signal; }
+  void JoinSpawn() override;
+
+ private:
+  // Create, step by step.
+  absl::Status Init();
+  absl::Status TakeSignals();
+  absl::Status FindPredecessor();
+  absl::Status Join(FdChannel channel, absl::Duration welcome_limit);
+  absl::Status JoinOrBecomeFirst();
+  void BecomeFirst(ControlSocket control);
+  GenerationContext MakeContext();
+  void WatchSignals();
+
+  // GenerationHost.
+  void OnPhase(Phase phase) override;
+  absl::StatusOr<GenerationHost::Spawned> Spawn() override;
+  absl::StatusOr<OwnedFd> ControlForOffer(OfferedSocket* offered) override;
+  void BecomeOwner() override;
+  void BeginDrain(bool leaving) override;
+  void HurryDrain() override;
+  void CloseControl() override;
+  void Unlink() override;
+  void OnReport(const Report& report) override;
+  void OnEnd(const absl::Status& status) override;
+
+  // The loop's side of the public calls.
+  void StartOnLoop();
+  void BeginUpgrade(std::string reason, bool by_signal,
+                    absl::AnyInvocable<void(const Report&)> done);
+  void OnSignal(int signal);
+  void StopOnLoop(std::string reason);
+  void OnVisitor(std::shared_ptr<Peer> peer, Frame first);
+  void TickDrain();
+  absl::Status BeforeStart(absl::string_view call) const;
+  void SetState(State state, bool ready);
+  Report FinalReport();
+  void TearDown();
+
+  Options options_;
+  std::string reason_;  // of the end
+  std::shared_ptr<Loop> loop_;
+  std::shared_ptr<EventLog> log_;
+  std::unique_ptr<Callbacks> callbacks_;
+  std::shared_ptr<TicketTable> tickets_;
+  ProcessImage image_;
+  std::string key_;  // in ProcessServices
+  RuntimeDir runtime_dir_;
+
+  // The loop's.
+  std::unique_ptr<SignalTaker> signals_;
+  std::unique_ptr<Watch> signal_watch_;
+  std::unique_ptr<ListenerSet> listeners_;
+  std::unique_ptr<Generation> generation_;
+  OwnedFd control_;
+  SocketFile control_file_;
+  std::unique_ptr<ControlServer> control_server_;
+  std::unique_ptr<Readiness> readiness_;
+  std::unique_ptr<Drain> drain_;
+  std::unique_ptr<Timer> drain_timer_;
+  std::unique_ptr<Timer> lame_duck_;
+  std::vector<Readiness::Check> checks_;
+  absl::AnyInvocable<void(State)> on_state_;
+  std::deque<absl::AnyInvocable<void(const Report&)>>
+      upgrades_;               // who waits for the handoff in progress
+  bool joined_spawn_ = false;  // the present handoff was begun by another service of this process
+  int stops_ = 0;
+  bool drained_ = false;
+
+  // Any thread's.
+  std::atomic<State> state_{State::kStarting};
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> started_{false};
+  std::atomic<int> generation_number_{0};
+  Mutex mutex_;
+  CondVar changed_;
+  absl::optional<absl::Status> start_result_ ABSL_GUARDED_BY(mutex_);
+  absl::optional<Report> final_report_ ABSL_GUARDED_BY(mutex_);
+  bool torn_down_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace zdd
+
+#endif  // ZDD_SERVICE_SERVICE_CORE_H_
