@@ -16,30 +16,11 @@
 #ifndef ZDD_DRAIN_CLOSE_GENTLY_H_
 #define ZDD_DRAIN_CLOSE_GENTLY_H_
 
-#include <cstdint>
-
-#include "absl/time/time.h"
 #include "zdd/base/owned_fd.h"
+#include "zdd/drain/linger_result.h"
 #include "zdd/drain/ticket.h"
 
 namespace zdd {
-
-struct LingerLimits {
-  absl::Duration time = absl::Seconds(2);
-  int64_t bytes = int64_t{1} << 20;
-};
-
-struct LingerResult {
-  enum class End {
-    kClean,    // the client ended its direction too: it has everything
-    kTimeout,  // limits.time passed
-    kTooMuch,  // the client went on sending, limits.bytes and more
-    kReset,    // the client reset the connection, or it was cut
-  };
-  End end = End::kClean;
-  int64_t discarded =
-      0;  // bytes that came after, or lay unread before, the close: requests that nobody answers
-};
 
 LingerResult CloseGently(OwnedFd fd, Ticket ticket = Ticket(),
                          LingerLimits limits = LingerLimits());

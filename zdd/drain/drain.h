@@ -1,15 +1,17 @@
 // Drain empties a table of tickets by a plan: it asks each ticket at its moment, closes idle
-// connections, cuts what is left at the deadline, and reports. The decisions are DrainMachine's
-// (drain_machine.h), the tickets TicketTable's.
+// connections, cuts what is left at the deadline, and reports. The decisions are DrainMachine's,
+// the tickets are TicketTable's.
 //
 //   Drain drain(table);
-//   table->SetWake([&] { uv_async_send(&async); });        // -> Again() on the loop
+//   table->SetWake([&] { uv_async_send(&async); });         // -> Again(), on the loop
 //   drain.Begin(plan, "commit", MonotonicNow());
+//   Again();
+//
 //   void Again() {
 //     Instant next = drain.Tick(MonotonicNow());
 //     if (!drain.accepting()) StopAcceptors();
-//     if (drain.drained()) return Finish(drain.report());
-//     timer.Start(next - MonotonicNow());
+//     if (drain.drained()) Finish(drain.report());
+//     timer.Start(next - MonotonicNow());                   // Again()
 //   }
 //
 // Whoever can still bring work in (an acceptor that has not stopped, a queue) holds a ticket of its
@@ -17,9 +19,9 @@
 // any other straggler.
 //
 // Threads: the loop's. OnAsk callbacks run inside Tick, one at a time; they may end their own and
-// other tickets, enter new ones, and call Stop, Cut or Begin here (Tick inside a callback does
+// other tickets, enter new ones, and call Begin, Stop or Cut here (Tick inside of them does
 // nothing). They must not destroy the Drain.
-// Lifetime: keeps its table. At most one Drain works on one table.
+// Lifetime: keeps its table. At most one Drain at a time works on one table.
 // Errors: none. A plan that does not fit is shortened, and the report says how.
 #ifndef ZDD_DRAIN_DRAIN_H_
 #define ZDD_DRAIN_DRAIN_H_
@@ -27,8 +29,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "zdd/base/time.h"
 #include "zdd/drain/drain_machine.h"
 #include "zdd/drain/drain_report.h"
@@ -39,25 +43,31 @@ namespace zdd {
 
 class Drain {
  public:
+  // One Tick does about so much, and the rest after a turn of the loop.
+  static constexpr absl::Duration kTickBudget = absl::Milliseconds(1);
+  // Tickets that leave are counted so often at the most.
+  static constexpr absl::Duration kRecountPeriod = absl::Milliseconds(1);
+  // Passes over all tickets take at most this share of the loop's time: 1/20.
+  static constexpr int kPassShare = 20;
+
   explicit Drain(std::shared_ptr<TicketTable> table);
   ~Drain();
   Drain(const Drain&) = delete;
   Drain& operator=(const Drain&) = delete;
 
-  // Begins. A second call changes the reason and nothing else.
+  // Begins; Tick follows. A second call changes the reason and nothing else.
   void Begin(const DrainPlan& plan, absl::string_view reason, Instant now);
 
-  // Does what is due, for about a millisecond at the most (a callback that takes longer is the
-  // embedder's), and answers when it wants to be called again: `now` means "after one turn of the
-  // loop", InfiniteDuration() never. To be called then, and whenever the table wakes, also after
-  // the end: late tickets are asked to close.
+  // Does what is due, and answers when it wants to be called again: `now` means after one turn of
+  // the loop, InfiniteDuration() never. To be called then, and whenever the table wakes, also after
+  // the end: those who come late are asked to close.
   Instant Tick(Instant now);
 
   // Ends the waiting: no delay, spread or grace from now on. Busy ones still have until the
-  // deadline.
-  void Stop(Instant now);
+  // deadline. Tick follows.
+  void Stop();
 
-  // Cuts everything, from now on, over the plan's cut_spread.
+  // Cuts everything, from now on, over the plan's cut_spread. Tick follows.
   void Cut(Instant now);
 
   DrainState state() const { return machine_.state(); }
@@ -71,11 +81,29 @@ class Drain {
   DrainReport report(Instant now) const;
 
  private:
-  void Walk(Instant now);
+  Instant Work(Instant now);
+  bool Walk(Instant now);
+  void EndPass();
   void Finish(Instant now);
 
   const std::shared_ptr<TicketTable> table_;
   DrainMachine machine_;
+  bool ticking_ = false;
+
+  Instant armed_at_ = -absl::InfiniteDuration();
+  Instant recount_at_ = absl::InfiniteDuration();
+
+  // The pass over all chunks that is under way, or wanted.
+  bool pass_wanted_ = false;
+  bool walking_ = false;
+  int chunk_ = 0;
+  Reach pass_reach_;
+  absl::Duration pass_cost_;
+  Instant pass_not_before_ = -absl::InfiniteDuration();
+
+  AskTally tally_;
+  TicketSums sums_at_begin_;
+  DrainReport report_;  // reason, adjustments; complete when drained
 };
 
 }  // namespace zdd

@@ -4,12 +4,23 @@
 //   DrainMachine machine;
 //   machine.Begin(Fitted(plan).plan, now);
 //   machine.Tick(now, tickets_in_flight);
-//   for (each ticket) if (Due(machine.reach(), ...) > what it was asked) ask it;
-//   machine.PassDone(pass_began, now);           // every ticket has been looked at with that reach
-//   ... and again at machine.next()
+//   const Reach reach = machine.BeginPass(now);
+//   for (each ticket) ask it Due(reach, ...), if that is more than it was asked before;
+//   machine.EndPass(now);
+//   ... and again at machine.next(), Tick also whenever the last ticket may have gone
+//
+//   state    | Tick                                               | Stop           | Cut
+//   kServing | -                                                  | -              | -
+//   kDelay   | delay over: kAsking. Cut time: kCutting            | delay 0        | cut time: now
+//   kAsking  | waves. Nobody left: kDrained. All idle ones asked: | spread,grace 0 | cut time: now
+//            | kWaiting. Cut time: kCutting                       |                |
+//   kWaiting | waves. Nobody left: kDrained. Cut time: kCutting   | grace 0        | cut time: now
+//   kCutting | waves. Nobody left, or all cut and `linger` over:  | -              | cut time: now
+//            | kDrained                                           |                |
+//   kDrained | -                                                  | -              | -
 //
 // Time that jumps (the process was stopped, the machine slept): a wave advances at most a 16th of
-// its way per tick, and a deadline that is found passed after a jump counts from the next tick on,
+// its way per tick, and a cut time that is found passed after a jump counts from the next tick on,
 // when the loop has read what lay there.
 //
 // Threads: one at a time. Lifetime: a value.
@@ -20,6 +31,7 @@
 #include <deque>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "zdd/base/time.h"
 #include "zdd/drain/plan.h"
 #include "zdd/drain/reach.h"
@@ -39,15 +51,15 @@ absl::string_view DrainStateName(DrainState state);  // "waiting"
 
 class DrainMachine {
  public:
-  // REQUIRES: plan fits (see Fitted). Nothing happens unless the state is kServing.
+  // A second call changes nothing. REQUIRES: the plan fits (see Fitted).
   void Begin(const DrainPlan& plan, Instant now);
 
   // `live`: tickets in flight now.
   void Tick(Instant now, int64_t live);
 
-  // Every ticket that was in flight at `began` has been asked what reach() says, which has not
-  // changed in between but for growing.
-  void PassDone(Instant began, Instant now);
+  // A pass asks every ticket what the returned reach says is due. EndPass: it has.
+  const Reach& BeginPass(Instant now);
+  void EndPass(Instant now);
 
   // No delay, spread or grace any more.
   void Stop();
@@ -56,41 +68,47 @@ class DrainMachine {
   void Cut(Instant now);
 
   DrainState state() const { return state_; }
+
+  // For tickets that enter now.
   const Reach& reach() const { return reach_; }
 
-  // When Tick wants to be called again, at the latest.
+  // When the next Tick and pass are due.
   Instant next() const { return next_; }
 
-  // When the last idle ticket will have been closed, and when it ends in any case, as things stand.
+  // When the last idle ticket will have been asked to close, and when the drain ends in any case,
+  // as things stand.
   Instant idle_end() const;
   Instant end() const;
   Instant began() const { return began_; }
-  const DrainPlan& plan() const { return plan_; }
 
  private:
-  // A full look at all tickets: what the goodbye wave had reached by then.
   struct Pass {
-    uint64_t goodbye;
     Instant began;
-    absl::Duration awake;  // when it was done, on the waves' own clock
+    Reach reach;
+    absl::Duration awake;  // the waves' clock at its end
   };
 
-  void Advance(Instant now, int64_t live);
   void AdvanceWaves(Instant now);
+  void AdvanceIdleWave();
   void AdvanceCut(Instant now);
-  Instant CutBegins() const;
+  void Transition(Instant now, int64_t live);
+  Instant CutTime() const;
   Instant NextTick(Instant now) const;
 
   DrainPlan plan_;
   DrainState state_ = DrainState::kServing;
   Reach reach_;
   Instant began_;
-  Instant last_;                           // the tick before
+  Instant last_;  // the last tick
   Instant next_ = absl::InfiniteDuration();
-  absl::Duration awake_;                   // the waves' clock: jumps do not count
-  std::deque<Pass> passes_;                // those of the last `grace`, oldest first
-  Instant cut_at_ = absl::InfiniteDuration();      // set by Cut()
-  Instant cut_done_ = absl::InfiniteDuration();    // every ticket has been told to close now
+  bool jumped_ = false;
+  Instant asked_cut_ = absl::InfiniteDuration();  // by Cut()
+  Instant cut_done_ = absl::InfiniteDuration();   // every ticket has been told to close now
+
+  // The waves' clock starts with kAsking and leaves out what lies beyond a step.
+  absl::Duration awake_;
+  Pass pass_;                // in progress
+  std::deque<Pass> passes_;  // done in the last `grace`, and the one before
 };
 
 }  // namespace zdd

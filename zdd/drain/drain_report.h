@@ -1,6 +1,6 @@
 // DrainProgress says how a drain stands, DrainReport how it went. Plain data.
 //
-// In a report entered == finished + closed + cut + late: nothing is lost from the books.
+// When drained: entered == finished + closed + cut + late.
 //
 // Threads: values.
 #ifndef ZDD_DRAIN_DRAIN_REPORT_H_
@@ -18,7 +18,7 @@ namespace zdd {
 // One unit of work that is still there.
 struct Straggler {
   std::string kind;    // the name of its listener, or what the embedder called it
-  absl::Duration age;  // since it entered; to about 0.1 s
+  absl::Duration age;  // since it entered
   std::string peer;    // "tcp://192.0.2.7:4711"; empty if it has no socket
   bool busy = false;
 };
@@ -47,16 +47,18 @@ struct DrainReport {
   // Closed when idle, but bytes came in between the last look and the close: this request may have
   // got no answer.
   int64_t lost_race = 0;
+  // Tickets that outlived their fd, which is a bug of the server's: nothing was done to whoever has
+  // that number now.
+  int64_t outlived_fd = 0;
 
   std::vector<Straggler> stragglers;  // still there at the end, oldest first
 };
 
 struct DrainProgress {
   std::string state;  // "serving", "delay", "asking", "waiting", "cutting", "drained"
-  TicketCounts now;   // as of the last full pass
-  absl::Duration
-      expected;  // until the last idle one is closed, if the busy ones have finished by then
-  absl::Duration at_most;  // until the drain ends in any case
+  TicketCounts now;
+  absl::Duration expected;  // until the last idle one is closed: the end, if nobody is busy then
+  absl::Duration at_most;   // until the drain ends in any case
   DrainReport so_far;
 };
 

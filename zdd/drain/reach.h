@@ -1,7 +1,7 @@
 // Reach says how far each wave of a drain has come, and so what is due for any one ticket.
 //
 // Every ticket has a place, a 32-bit number that is fixed, even over all tickets, and random in
-// respect of everything else (see TicketCore). A wave has reached all places below its number and
+// respect of everything else (see TicketSlab). A wave has reached all places below its number and
 // only grows. So no ticket needs a timer or a list, and one that enters late knows what it missed.
 //
 //   Ask due = Due(reach, place, busy, entered);      // what this ticket should have been asked
@@ -23,15 +23,15 @@ struct Reach {
   uint64_t goodbye = 0;
   uint64_t when_idle = 0;
   uint64_t cut = 0;
-  // kCloseWhenIdle is for tickets that entered before this: later ones heard their goodbye later.
-  Instant idle_entered_before;
+  // kCloseWhenIdle is for tickets that had entered by then: later ones heard their goodbye later.
+  Instant idle_entered_by;
 
   friend bool operator==(const Reach&, const Reach&) = default;
 };
 
 inline Ask Due(const Reach& reach, uint32_t place, bool busy, Instant entered) {
   if (place < reach.cut) return Ask::kCloseNow;
-  if (place < reach.when_idle && !busy && entered < reach.idle_entered_before) {
+  if (place < reach.when_idle && !busy && entered <= reach.idle_entered_by) {
     return Ask::kCloseWhenIdle;
   }
   return place < reach.goodbye ? Ask::kGoodbye : Ask::kNone;

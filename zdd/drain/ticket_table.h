@@ -15,43 +15,28 @@
 #ifndef ZDD_DRAIN_TICKET_TABLE_H_
 #define ZDD_DRAIN_TICKET_TABLE_H_
 
-#include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "zdd/base/mutex.h"
 #include "zdd/base/time.h"
-#include "zdd/drain/ask.h"
+#include "zdd/drain/asking.h"
 #include "zdd/drain/drain_report.h"
 #include "zdd/drain/reach.h"
 #include "zdd/drain/ticket.h"
+#include "zdd/drain/ticket_core.h"
 
 namespace zdd {
 
-class TicketCore;
-
-// Since the table was made. Exact once all threads rest.
-struct TicketSums {
-  int64_t entered = 0;
-  std::array<int64_t, kAskCount> left = {};  // by the highest ask that each had got
-
-  int64_t live() const;
-};
-
-// What one walk over all slots, or a part of it, saw and did.
-struct WalkTally {
-  int64_t total = 0;
-  int64_t busy = 0;
-  int64_t lost_race = 0;  // closed from outside just when bytes came in
-  int64_t strangers = 0;  // the fd was another socket's: not touched
-  std::array<int64_t, 256> by_kind = {};
-};
-
 class TicketTable {
  public:
-  static constexpr int kChunkSlots = 64;
+  static constexpr int kKindsMax = 256;
 
   // `clock` is for tests under virtual time.
   static std::shared_ptr<TicketTable> Create(Instant (*clock)() = &MonotonicNow);
@@ -64,48 +49,54 @@ class TicketTable {
 
   // A ticket of that kind, born busy; during a drain also born with what has been asked already of
   // its like. `fd`, if any, is borrowed until the ticket ends.
-  Ticket Enter(uint8_t kind, int fd = -1);
+  Ticket Enter(uint8_t kind, int fd = -1) { return Ticket(core_.get(), core_->Enter(kind, fd)); }
 
-  // `wake` runs, on any thread, when the drain has something to do: someone left, or asks to be
-  // asked. At most once per Arm(). It may only signal: no call back into this table. Once
-  // SetWake({}) has returned no wake runs any more.
-  void SetWake(absl::AnyInvocable<void()> wake);
+  // `wake` runs, on any thread, when the drain has something to do: someone left, or is to be asked
+  // out of turn. Once per Arm(). It must only signal: it runs under a lock of its own, and may not
+  // call this table. When SetWake({}) has returned no wake runs, nor will.
+  void SetWake(absl::AnyInvocable<void()> wake) { core_->SetWake(std::move(wake)); }
 
   // Ages of tickets without an fd are as exact as this is called often: once a second will do.
-  void SetClock(Instant now);
+  void SetClock(Instant now) { core_->SetCoarseTime(now); }
 
-  TicketSums Sums() const;
-  TicketCounts Count() const;                         // walks everything: 1 ms for 100,000
-  std::vector<Straggler> Oldest(int max) const;       // walks everything
+  TicketSums Sums() const { return core_->Sums(); }
+
+  // These walk over everything: 1 ms for 100,000. Oldest first.
+  TicketCounts Count() const;
+  std::vector<Straggler> Oldest(int count_max) const;
 
   // ---- The drain's thread.
 
-  // The reach that late tickets are born with.
-  void Publish(const Reach& reach);
+  Instant Now() const { return core_->Now(); }
+
+  // From now on tickets are born with what `reach` says, and events wake.
+  void BeginDraining(const Reach& reach) { core_->SetDraining(true, reach); }
+  void EndDraining() { core_->SetDraining(false, Reach()); }
 
   // From now on the next event wakes, once. What happened before this call is seen after it.
-  void Arm();
+  void Arm() { core_->Arm(); }
 
-  int chunk_count() const;
+  // Asks each ticket of one chunk of 64 what is due and it has not heard.
+  int chunk_count() const { return core_->chunk_count(); }
+  void AskChunk(int chunk, const Reach& reach, AskTally* tally);
 
-  // Asks each ticket of one chunk what is due and it has not heard.
-  void AskChunk(int chunk, const Reach& reach, WalkTally* tally);
-
-  // The same for the tickets that wanted it by themselves (a callback was set late, a late entry);
-  // about one chunk's worth per call. True if there are more.
-  bool AskWaiting(const Reach& reach, WalkTally* tally);
+  // The same for those who are to be asked out of turn (a callback set late, a late entry): about
+  // one chunk's worth. True if there are more.
+  bool AskWaiting(const Reach& reach, AskTally* tally);
 
   // After a full walk with `reach`: makes the AskedFds readable whose tickets have all been asked.
   void SignalAsked(const Reach& reach);
 
  private:
-  struct Private {};
+  void ForEachLive(absl::FunctionRef<void(TicketSlot&)> look) const;
+  void Describe(TicketSlot* slot, std::vector<Straggler>* stragglers) const;
 
- public:
-  TicketTable(Private, Instant (*clock)());
+  explicit TicketTable(std::shared_ptr<TicketCore> core) : core_(std::move(core)) {}
 
- private:
   const std::shared_ptr<TicketCore> core_;
+  std::deque<TicketSlot*> waiting_;  // the drain's thread
+  mutable Mutex mutex_;
+  std::vector<std::string> kinds_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace zdd

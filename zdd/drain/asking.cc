@@ -1,0 +1,86 @@
+#include "zdd/drain/asking.h"
+
+#include <algorithm>
+
+#include "zdd/drain/tracked_socket.h"
+
+namespace zdd {
+namespace {
+
+bool IsBusy(const TicketSlot& slot) {
+  return (slot.life.load(std::memory_order_seq_cst) & TicketFlags::kBusy) != 0;
+}
+
+Ask LevelOf(const TicketSlot& slot) {
+  return static_cast<Ask>(slot.level.load(std::memory_order_relaxed));
+}
+
+bool HasCallback(const TicketSlot& slot) {
+  return slot.has_callback.load(std::memory_order_relaxed) != 0;
+}
+
+// The highest ask that was carried out, in the way in which it would be now.
+Ask CarriedOut(const TicketSlot& slot) {
+  const std::atomic<uint8_t>& mark = HasCallback(slot) ? slot.told : slot.done;
+  return static_cast<Ask>(mark.load(std::memory_order_relaxed));
+}
+
+Ask DueFor(const TicketCore& core, const TicketSlot& slot, const Reach& reach, bool busy) {
+  const int64_t entered_ns = slot.entered_ns.load(std::memory_order_relaxed);
+  return Due(reach, core.PlaceOf(slot), busy, absl::Nanoseconds(entered_ns));
+}
+
+// What the ticket is to be told now: its level, but for a busy one that was idle when it got that.
+Ask ToTell(const TicketSlot& slot, bool busy) {
+  const Ask level = LevelOf(slot);
+  return busy && level == Ask::kCloseWhenIdle ? Ask::kGoodbye : level;
+}
+
+// True if `ask` needs no second look.
+bool DoFromOutside(const TicketSlot& slot, Ask ask, AskTally* tally) {
+  if (slot.fd < 0 || ask < Ask::kCloseWhenIdle) return true;
+  const OutsideClose result =
+      ask == Ask::kCloseNow ? CloseNow(slot.fd, slot.cookie) : CloseQuiet(slot.fd, slot.cookie);
+  switch (result) {
+    case OutsideClose::kDone:
+      return true;
+    case OutsideClose::kRaced:
+      ++tally->raced;
+      return true;
+    case OutsideClose::kStranger:
+      ++tally->strangers;
+      return true;
+    case OutsideClose::kNotQuiet:
+      return false;
+  }
+  return true;
+}
+
+void AskPinned(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally) {
+  const bool busy = IsBusy(*slot);
+  const Ask level = std::max(LevelOf(*slot), DueFor(*core, *slot, reach, busy));
+  slot->level.store(static_cast<uint8_t>(level), std::memory_order_seq_cst);
+  const Ask ask = ToTell(*slot, busy);
+  if (ask <= CarriedOut(*slot)) return;
+  if (HasCallback(*slot)) {
+    slot->told.store(static_cast<uint8_t>(ask), std::memory_order_relaxed);
+    core->RunCallback(slot, ask);
+  } else if (DoFromOutside(*slot, ask, tally)) {
+    slot->done.store(static_cast<uint8_t>(ask), std::memory_order_relaxed);
+  }
+}
+
+}  // namespace
+
+void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally) {
+  if (slot->life.load(std::memory_order_acquire) == TicketFlags::kFree) return;
+  const bool busy = IsBusy(*slot);
+  // Without the pin, so that a walk over tickets that have heard everything costs a read of each.
+  if (DueFor(*core, *slot, reach, busy) <= LevelOf(*slot) &&
+      ToTell(*slot, busy) <= CarriedOut(*slot)) {
+    return;
+  }
+  core->WithPin(slot, [=] { AskPinned(core, slot, reach, tally); });
+}
+
+}  // namespace zdd

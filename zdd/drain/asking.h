@@ -1,0 +1,27 @@
+// Asking one ticket: what is due is found, told to its callback, or done to its socket from
+// outside.
+//
+// Threads: the drain's.
+#ifndef ZDD_DRAIN_ASKING_H_
+#define ZDD_DRAIN_ASKING_H_
+
+#include <cstdint>
+
+#include "zdd/drain/reach.h"
+#include "zdd/drain/ticket_core.h"
+
+namespace zdd {
+
+// What came of asking some tickets.
+struct AskTally {
+  int64_t raced = 0;      // closed from outside just when bytes came in
+  int64_t strangers = 0;  // the fd was no longer this ticket's socket: not touched
+};
+
+// Asks the ticket in `slot`, if there is one, what `reach` says is due and it has not heard. A busy
+// one is never asked to close when idle; it is looked at again in the next pass.
+void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally);
+
+}  // namespace zdd
+
+#endif  // ZDD_DRAIN_ASKING_H_

@@ -1,0 +1,20 @@
+#include "zdd/drain/ticket.h"
+
+#include "zdd/drain/ticket_core.h"
+
+namespace zdd {
+
+void Ticket::Leave() {
+  TicketSlot* slot = static_cast<TicketSlot*>(std::exchange(flags_, nullptr));
+  std::exchange(core_, nullptr)->Leave(slot);
+}
+
+int Ticket::AskedFd() {
+  return flags_ == nullptr ? -1 : core_->AskedFd(static_cast<TicketSlot*>(flags_));
+}
+
+void Ticket::OnAsk(absl::AnyInvocable<void(Ask)> callback) {
+  if (flags_ != nullptr) core_->OnAsk(static_cast<TicketSlot*>(flags_), std::move(callback));
+}
+
+}  // namespace zdd

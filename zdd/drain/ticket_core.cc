@@ -1,0 +1,229 @@
+#include "zdd/drain/ticket_core.h"
+
+#include <sys/eventfd.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "zdd/drain/tracked_socket.h"
+
+namespace zdd {
+namespace {
+
+constexpr int kSpins = 100;
+
+uint32_t RandomStart() {
+  uint32_t start = 0;
+  if (getrandom(&start, sizeof(start), GRND_NONBLOCK) != sizeof(start)) {
+    start = static_cast<uint32_t>(absl::ToInt64Nanoseconds(MonotonicNow()));
+  }
+  return start;
+}
+
+// Waits for the drain, which holds a pin for one system call or one callback.
+void WaitWhile(const std::atomic<uint8_t>& pin) {
+  for (int i = 0; pin.load(std::memory_order_seq_cst) != 0; ++i) {
+    if (i >= kSpins) std::this_thread::yield();
+  }
+}
+
+}  // namespace
+
+constinit thread_local TicketCore::Running TicketCore::running_;
+
+TicketCore::TicketCore(Instant (*clock)())
+    : clock_(clock), start_(RandomStart()), coarse_ns_(absl::ToInt64Nanoseconds(clock())) {}
+
+std::shared_ptr<TicketCore> TicketCore::Create(Instant (*clock)()) {
+  std::shared_ptr<TicketCore> core(new TicketCore(clock));
+  core->KeepAlive();
+  return core;
+}
+
+// ---- Entering and leaving
+
+TicketSlot* TicketCore::Enter(uint8_t kind, int fd) {
+  TicketSlot* slot = Take(Mine());
+  slot->kind.store(kind, std::memory_order_relaxed);
+  slot->level.store(0, std::memory_order_relaxed);
+  slot->told.store(0, std::memory_order_relaxed);
+  slot->done.store(0, std::memory_order_relaxed);
+  slot->entered_ns.store(coarse_ns_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  slot->fd = fd;
+  if (fd >= 0) {
+    slot->cookie = SocketCookie(fd);
+    slot->entered_ns.store(absl::ToInt64Nanoseconds(clock_()), std::memory_order_relaxed);
+  }
+  if (draining_.load(std::memory_order_relaxed)) {
+    BirthWhileDraining(slot);
+  } else {
+    // Release: who sees it live sees the fields.
+    slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
+  }
+  return slot;
+}
+
+// A wave may pass this place between the look at it and the birth: then the next pass asks.
+void TicketCore::BirthWhileDraining(TicketSlot* slot) {
+  slot->entered_ns.store(absl::ToInt64Nanoseconds(clock_()), std::memory_order_relaxed);
+  Reach reach;
+  reach.goodbye = goodbye_.load(std::memory_order_relaxed);
+  reach.cut = cut_.load(std::memory_order_relaxed);
+  const Ask due = Due(reach, PlaceOf(*slot), /*busy=*/true, absl::InfiniteDuration());
+  slot->level.store(static_cast<uint8_t>(due), std::memory_order_relaxed);
+  slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
+  if (due == Ask::kCloseNow) AskAgain(slot);
+}
+
+void TicketCore::Leave(TicketSlot* slot) {
+  Magazine* mine = Mine();
+  slot->life.exchange(TicketFlags::kFree, std::memory_order_seq_cst);
+  if (slot->pin.load(std::memory_order_seq_cst) != 0 ||
+      slot->has_callback.load(std::memory_order_relaxed) != 0 || draining()) {
+    return LeaveSlowly(mine, slot);
+  }
+  const uint8_t level = slot->level.load(std::memory_order_relaxed);
+  Put(mine, slot);
+  CountLeft(mine, level);
+}
+
+void TicketCore::LeaveSlowly(Magazine* mine, TicketSlot* slot) {
+  const bool inside = slot == running_.slot;
+  absl::AnyInvocable<void(Ask)> callback;  // dies last: what it holds may be anything
+  if (inside) {
+    running_.ended = true;
+  } else {
+    WaitWhile(slot->pin);
+    callback = std::exchange(slot->callback, nullptr);
+    slot->has_callback.store(0, std::memory_order_relaxed);
+  }
+  const uint8_t level = slot->level.load(std::memory_order_relaxed);
+  const bool wake = draining();
+  if (!inside) Put(mine, slot);
+  CountLeft(mine, level);
+  if (wake) Wake();  // `this` lives: the thread's magazine holds it
+}
+
+// ---- Pins and callbacks
+
+void TicketCore::Pin(TicketSlot* slot) {
+  for (int i = 0;; ++i) {
+    uint8_t free = 0;
+    if (slot->pin.compare_exchange_strong(free, 1, std::memory_order_seq_cst)) return;
+    if (i >= kSpins) std::this_thread::yield();
+  }
+}
+
+void TicketCore::WithPin(TicketSlot* slot, absl::FunctionRef<void()> use) {
+  Pin(slot);
+  if (slot->life.load(std::memory_order_seq_cst) != TicketFlags::kFree) use();
+  slot->pin.store(0, std::memory_order_seq_cst);
+  if (std::exchange(running_.ended, false)) Put(Mine(), slot);
+}
+
+bool TicketCore::TryWithPin(TicketSlot* slot, absl::FunctionRef<void()> use) {
+  uint8_t free = 0;
+  if (!slot->pin.compare_exchange_strong(free, 1, std::memory_order_seq_cst)) return false;
+  if (slot->life.load(std::memory_order_seq_cst) != TicketFlags::kFree) use();
+  slot->pin.store(0, std::memory_order_seq_cst);
+  return true;
+}
+
+// The callback is moved out while it runs, so that it can replace itself and end its ticket; and it
+// is destroyed, where it is not needed any more, while that is still so.
+void TicketCore::RunCallback(TicketSlot* slot, Ask ask) {
+  absl::AnyInvocable<void(Ask)> callback = std::exchange(slot->callback, nullptr);
+  slot->has_callback.store(0, std::memory_order_relaxed);
+  running_ = {slot};
+  callback(ask);
+  if (running_.replaced || running_.ended) callback = nullptr;
+  if (running_.ended) slot->callback = nullptr;
+  running_.slot = nullptr;
+  if (callback != nullptr) slot->callback = std::move(callback);
+  slot->has_callback.store(slot->callback != nullptr ? 1 : 0, std::memory_order_relaxed);
+}
+
+void TicketCore::OnAsk(TicketSlot* slot, absl::AnyInvocable<void(Ask)> callback) {
+  const bool inside = slot == running_.slot;
+  if (inside) {
+    running_.replaced = true;
+  } else {
+    Pin(slot);
+  }
+  std::swap(slot->callback, callback);
+  slot->has_callback.store(slot->callback ? 1 : 0, std::memory_order_relaxed);
+  const uint8_t told = slot->told.load(std::memory_order_relaxed);
+  if (!inside) slot->pin.store(0, std::memory_order_seq_cst);
+  // The drain raises the level and then looks for a callback under the pin: one of us sees it.
+  if (slot->level.load(std::memory_order_seq_cst) > told) AskAgain(slot);
+}
+
+// ---- Waking
+
+void TicketCore::AskAgain(TicketSlot* slot) {
+  if (!draining()) return;
+  {
+    MutexLock lock(&asking_mutex_);
+    waiting_.push_back(slot);
+  }
+  Wake();
+}
+
+// The exchange is also the full fence that uv_async_send needs before it: that begins with a plain
+// read of its own flag, which could otherwise overtake what we wrote for the drain.
+void TicketCore::Wake() {
+  if (!armed_.exchange(false, std::memory_order_seq_cst)) return;
+  MutexLock lock(&wake_mutex_);
+  if (wake_) wake_();
+}
+
+void TicketCore::SetWake(absl::AnyInvocable<void()> wake) {
+  {
+    MutexLock lock(&wake_mutex_);
+    std::swap(wake_, wake);
+  }
+}
+
+void TicketCore::Arm() { armed_.exchange(true, std::memory_order_seq_cst); }
+
+std::vector<TicketSlot*> TicketCore::TakeWaiting() {
+  MutexLock lock(&asking_mutex_);
+  return std::exchange(waiting_, {});
+}
+
+void TicketCore::SetDraining(bool draining, const Reach& reach) {
+  goodbye_.store(reach.goodbye, std::memory_order_relaxed);
+  cut_.store(reach.cut, std::memory_order_relaxed);
+  draining_.store(draining, std::memory_order_seq_cst);
+}
+
+void TicketCore::SetCoarseTime(Instant now) {
+  coarse_ns_.store(absl::ToInt64Nanoseconds(now), std::memory_order_relaxed);
+}
+
+// ---- AskedFds
+
+int TicketCore::AskedFd(const TicketSlot* slot) {
+  const uint32_t bucket = PlaceOf(*slot) / (Reach::kAll / kBuckets);
+  MutexLock lock(&asking_mutex_);
+  OwnedFd& fd = asked_fds_[bucket];
+  const bool signalled = (signalled_ >> bucket & 1) != 0;
+  if (!fd.valid()) fd = OwnedFd(eventfd(signalled ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK));
+  return fd.get();
+}
+
+// Bucket by bucket, each when all its tickets have been asked: nobody is woken for nothing, or
+// would find his eventfd readable long before he is asked.
+void TicketCore::SignalAsked(uint64_t reached) {
+  const uint64_t buckets = reached / (Reach::kAll / kBuckets);
+  MutexLock lock(&asking_mutex_);
+  for (uint64_t i = 0; i < buckets; ++i) {
+    if ((signalled_ >> i & 1) != 0) continue;
+    signalled_ |= uint64_t{1} << i;
+    if (asked_fds_[i].valid()) eventfd_write(asked_fds_[i].get(), 1);
+  }
+}
+
+}  // namespace zdd

@@ -1,0 +1,112 @@
+// TicketCore is what tickets and the drain share: how one enters and leaves, and the protocol by
+// which the drain may use a ticket's fd and callback while its owner may end it at any moment.
+//
+// The pin. Who wants to use a slot's fd or callback takes its pin, then looks whether it is live,
+// then uses it, then lets go. A leaving owner marks the slot free, then looks at the pin, and waits
+// while it is taken. Both are sequentially consistent, so at least one sees the other. The one
+// owner that may not wait is a callback that ends its own ticket: the drain then puts the slot
+// back.
+//
+// Threads: any, but for what says "the drain's thread".
+// Lifetime: see TicketSlab. A ticket's owner may use it until its Leave().
+#ifndef ZDD_DRAIN_TICKET_CORE_H_
+#define ZDD_DRAIN_TICKET_CORE_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
+#include "zdd/base/mutex.h"
+#include "zdd/base/owned_fd.h"
+#include "zdd/base/time.h"
+#include "zdd/drain/ask.h"
+#include "zdd/drain/reach.h"
+#include "zdd/drain/ticket_slab.h"
+
+namespace zdd {
+
+class TicketCore : public TicketSlab {
+ public:
+  // AskedFds are shared by the tickets of one bucket: 1/64 of all places.
+  static constexpr int kBuckets = 64;
+
+  static std::shared_ptr<TicketCore> Create(Instant (*clock)());
+
+  // ---- For tickets.
+
+  TicketSlot* Enter(uint8_t kind, int fd);
+  void Leave(TicketSlot* slot);
+  void OnAsk(TicketSlot* slot, absl::AnyInvocable<void(Ask)> callback);
+  int AskedFd(const TicketSlot* slot);
+
+  // ---- For the drain's thread.
+
+  // Where a ticket stands in the waves: an odd multiple of its slot's number, from a random start.
+  // Even over any run of numbers, and the same for the life of the slot.
+  uint32_t PlaceOf(const TicketSlot& slot) const { return slot.number * 0x9E3779B1u + start_; }
+
+  // While draining, tickets are born with what `reach` says; leaving wakes.
+  void SetDraining(bool draining, const Reach& reach);
+  void SetWake(absl::AnyInvocable<void()> wake);
+  void Arm();
+  void SignalAsked(uint64_t reached);
+  std::vector<TicketSlot*> TakeWaiting();
+
+  // Takes the pin (waiting for a callback that is being replaced), runs `use` if the slot is live,
+  // and lets go.
+  void WithPin(TicketSlot* slot, absl::FunctionRef<void()> use);
+
+  // Within WithPin: runs the slot's callback with `ask`. REQUIRES: it has one.
+  void RunCallback(TicketSlot* slot, Ask ask);
+
+  // The same, but gives up if the pin is taken: for other threads than the drain's. False: not run.
+  bool TryWithPin(TicketSlot* slot, absl::FunctionRef<void()> use);
+
+  void SetCoarseTime(Instant now);
+  Instant Now() const { return clock_(); }
+
+ private:
+  explicit TicketCore(Instant (*clock)());
+
+  bool draining() const { return draining_.load(std::memory_order_seq_cst); }
+  void BirthWhileDraining(TicketSlot* slot);
+  void LeaveSlowly(Magazine* mine, TicketSlot* slot);
+  void AskAgain(TicketSlot* slot);
+  void Wake();
+  static void Pin(TicketSlot* slot);
+
+  // The slot whose callback this thread is running, and what that did to its own ticket.
+  struct Running {
+    TicketSlot* slot = nullptr;
+    bool ended = false;
+    bool replaced = false;
+  };
+  static constinit thread_local Running running_;
+
+  // Read by all, seldom written.
+  alignas(64) Instant (*const clock_)();
+  const uint32_t start_;
+  std::atomic<int64_t> coarse_ns_;
+  std::atomic<bool> draining_{false};
+  std::atomic<uint64_t> goodbye_{0};  // of the published reach
+  std::atomic<uint64_t> cut_{0};
+
+  // True: the next event wakes. Both sides exchange it, so that whoever finds it false has written
+  // what the drain will read after setting it.
+  alignas(64) std::atomic<bool> armed_{false};
+  Mutex wake_mutex_;
+  absl::AnyInvocable<void()> wake_ ABSL_GUARDED_BY(wake_mutex_);
+
+  Mutex asking_mutex_;
+  std::vector<TicketSlot*> waiting_ ABSL_GUARDED_BY(asking_mutex_);
+  std::array<OwnedFd, kBuckets> asked_fds_ ABSL_GUARDED_BY(asking_mutex_);
+  uint64_t signalled_ ABSL_GUARDED_BY(asking_mutex_) = 0;  // one bit for each bucket
+};
+
+}  // namespace zdd
+
+#endif  // ZDD_DRAIN_TICKET_CORE_H_

@@ -1,0 +1,195 @@
+#include "zdd/drain/ticket_slab.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+namespace zdd {
+
+constinit thread_local TicketSlab::Magazine* TicketSlab::last_magazine_ = nullptr;
+constinit thread_local TicketSlab::HeldList* TicketSlab::held_list_ = nullptr;
+
+// What one thread holds of one slab.
+struct TicketSlab::Held {
+  std::shared_ptr<TicketSlab> slab;
+  Magazine* magazine;
+};
+
+int64_t TicketSums::left_total() const {
+  return std::accumulate(left.begin(), left.end(), int64_t{0});
+}
+
+TicketSlab::~TicketSlab() = default;
+
+// ---- Magazines
+
+TicketSlab::Magazine* TicketSlab::FindMine() {
+  if (held_list_ == nullptr) {
+    held_list_ = new HeldList;
+    ReturnAtThreadExit(held_list_);
+  }
+  HeldList& held = *held_list_;
+  // Slabs whose last ticket has gone are let go of on the way.
+  last_magazine_ = nullptr;
+  held.erase(std::remove_if(held.begin(), held.end(),
+                            [this](const Held& one) {
+                              if (one.slab.get() == this) return false;
+                              MutexLock lock(&one.slab->mutex_);
+                              return one.slab->freed_;
+                            }),
+             held.end());
+  auto mine = std::find_if(held.begin(), held.end(),
+                           [this](const Held& one) { return one.slab.get() == this; });
+  if (mine == held.end()) mine = held.insert(mine, Held{shared_from_this(), Claim()});
+  return last_magazine_ = mine->magazine;
+}
+
+// A key's destructor, and not one of a thread_local object: it runs after all of those, which may
+// still end tickets, and again if another key's destructor does.
+void TicketSlab::ReturnAtThreadExit(HeldList* held) {
+  static const int key = [] {
+    pthread_key_t created;
+    return pthread_key_create(&created, &ReturnAll) == 0 ? static_cast<int>(created) : -1;
+  }();
+  // Without a key (there are 1,024 in a process) ending threads keep their magazines: a leak of
+  // some 60 free slots each, and nothing worse.
+  if (key >= 0) pthread_setspecific(static_cast<pthread_key_t>(key), held);
+}
+
+void TicketSlab::ReturnAll(void* held_list) {
+  std::unique_ptr<HeldList> held(static_cast<HeldList*>(held_list));
+  held_list_ = nullptr;
+  last_magazine_ = nullptr;
+  for (Held& one : *held) one.slab->Return(one.magazine);
+}
+
+TicketSlab::Magazine* TicketSlab::Claim() {
+  MutexLock lock(&mutex_);
+  if (!unclaimed_.empty()) {
+    Magazine* magazine = unclaimed_.back();
+    unclaimed_.pop_back();
+    return magazine;
+  }
+  magazines_.push_back(std::make_unique<Magazine>(this));
+  return magazines_.back().get();
+}
+
+void TicketSlab::Return(Magazine* magazine) {
+  MutexLock lock(&mutex_);
+  if (freed_) return;
+  depot_.insert(depot_.end(), magazine->slots, magazine->slots + magazine->count);
+  magazine->count = 0;
+  unclaimed_.push_back(magazine);
+}
+
+// ---- Slots
+
+TicketSlot* TicketSlab::Refill(Magazine* mine) {
+  MutexLock lock(&mutex_);
+  if (depot_.empty()) AddChunk(mine);
+  while (mine->count < kDepotBatch && !depot_.empty()) {
+    mine->slots[mine->count++] = depot_.back();
+    depot_.pop_back();
+  }
+  return mine->slots[--mine->count];
+}
+
+void TicketSlab::AddChunk(Magazine* mine) {
+  const uint32_t first = static_cast<uint32_t>(chunks_.size()) * kChunkSlots;
+  chunks_.push_back(std::make_unique<Chunk>());
+  for (int i = kChunkSlots - 1; i >= 0; --i) {
+    TicketSlot* slot = &chunks_.back()->slots[i];
+    slot->number = first + static_cast<uint32_t>(i);
+    mine->slots[mine->count++] = slot;
+  }
+}
+
+void TicketSlab::Spill(Magazine* mine) {
+  MutexLock lock(&mutex_);
+  // The oldest go: the youngest are still in this core's cache.
+  depot_.insert(depot_.end(), mine->slots, mine->slots + kDepotBatch);
+  std::copy(mine->slots + kDepotBatch, mine->slots + mine->count, mine->slots);
+  mine->count -= kDepotBatch;
+}
+
+int TicketSlab::chunk_count() const {
+  MutexLock lock(&mutex_);
+  return static_cast<int>(chunks_.size());
+}
+
+TicketSlot* TicketSlab::chunk(int i) const {
+  MutexLock lock(&mutex_);
+  return chunks_[static_cast<size_t>(i)]->slots;
+}
+
+// ---- Counting and the end
+
+TicketSums TicketSlab::Sums() const {
+  MutexLock lock(&mutex_);
+  return SumsLocked();
+}
+
+// Who has left is summed before who has entered: a ticket that left on one thread and had entered
+// on another is then counted as entered too, so that "nobody is left" is never said too early.
+TicketSums TicketSlab::SumsLocked() const {
+  TicketSums sums;
+  for (const auto& magazine : magazines_) {
+    for (size_t i = 0; i < sums.left.size(); ++i) {
+      sums.left[i] += magazine->left[i].load(std::memory_order_acquire);
+    }
+  }
+  for (const auto& magazine : magazines_) {
+    sums.entered += magazine->entered.load(std::memory_order_acquire);
+  }
+  return sums;
+}
+
+// A leaving owner marks its slot free, puts it back, reads `closed_` and counts: the last thing it
+// does here. Close() sets `closed_`, sums the counts and looks for live slots. All of that being
+// sequentially consistent, an owner whose slot is seen live will see `closed_`, and free everything
+// if it is the last. One that did not see it is counted as live and has no live slot: it is within
+// a few instructions of counting, and is waited for.
+void TicketSlab::Close() {
+  closed_.store(true, std::memory_order_seq_cst);
+  for (;;) {
+    {
+      MutexLock lock(&mutex_);
+      if (freed_) return;
+      const int64_t counted = SumsLocked().live();
+      if (counted == 0) return FreeSlots();
+      if (counted == LiveSlots()) return;
+    }
+    std::this_thread::yield();
+  }
+}
+
+int64_t TicketSlab::LiveSlots() const {
+  int64_t live = 0;
+  for (const auto& chunk : chunks_) {
+    for (const TicketSlot& slot : chunk->slots) {
+      if (slot.life.load(std::memory_order_seq_cst) != TicketFlags::kFree) ++live;
+    }
+  }
+  return live;
+}
+
+void TicketSlab::CountLeftOfClosed(Magazine* mine, uint8_t level) {
+  MutexLock lock(&mutex_);
+  Increment(&mine->left[level]);
+  if (SumsLocked().live() == 0 && !freed_) FreeSlots();
+}
+
+// Nobody is inside: all have been counted as left, which is the last thing that they do here. The
+// caller holds a reference of its own, so that `self_` is not the last one.
+void TicketSlab::FreeSlots() {
+  for (const auto& magazine : magazines_) magazine->count = 0;
+  depot_.clear();
+  chunks_.clear();
+  freed_ = true;
+  self_.reset();
+}
+
+}  // namespace zdd

@@ -1,0 +1,125 @@
+#include "zdd/drain/ticket_table.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "zdd/drain/tracked_socket.h"
+
+namespace zdd {
+namespace {
+
+constexpr int kSlots = TicketSlab::kChunkSlots;
+
+}  // namespace
+
+std::shared_ptr<TicketTable> TicketTable::Create(Instant (*clock)()) {
+  return std::shared_ptr<TicketTable>(new TicketTable(TicketCore::Create(clock)));
+}
+
+TicketTable::~TicketTable() {
+  core_->SetWake({});
+  core_->SetDraining(false, Reach());
+  core_->Close();
+}
+
+uint8_t TicketTable::Kind(absl::string_view name) {
+  MutexLock lock(&mutex_);
+  auto kind = std::find(kinds_.begin(), kinds_.end(), name);
+  if (kind == kinds_.end() && kinds_.size() < kKindsMax) {
+    const bool last = kinds_.size() == kKindsMax - 1;
+    kinds_.emplace_back(last ? absl::string_view("other") : name);
+    return static_cast<uint8_t>(kinds_.size() - 1);
+  }
+  return static_cast<uint8_t>(std::min<size_t>(kind - kinds_.begin(), kKindsMax - 1));
+}
+
+// ---- Looking
+
+void TicketTable::ForEachLive(absl::FunctionRef<void(TicketSlot&)> look) const {
+  const int chunks = core_->chunk_count();
+  for (int i = 0; i < chunks; ++i) {
+    TicketSlot* slots = core_->chunk(i);
+    for (int j = 0; j < kSlots; ++j) {
+      if (slots[j].life.load(std::memory_order_acquire) != TicketFlags::kFree) look(slots[j]);
+    }
+  }
+}
+
+TicketCounts TicketTable::Count() const {
+  TicketCounts counts;
+  std::array<int64_t, kKindsMax> by_kind = {};
+  ForEachLive([&](const TicketSlot& slot) {
+    ++counts.total;
+    if ((slot.life.load(std::memory_order_relaxed) & TicketFlags::kBusy) != 0) ++counts.busy;
+    ++by_kind[slot.kind.load(std::memory_order_relaxed)];
+  });
+  counts.idle = counts.total - counts.busy;
+  MutexLock lock(&mutex_);
+  for (size_t i = 0; i < kinds_.size(); ++i) {
+    if (by_kind[i] > 0) counts.by_kind[kinds_[i]] = by_kind[i];
+  }
+  return counts;
+}
+
+std::vector<Straggler> TicketTable::Oldest(int count_max) const {
+  struct Found {
+    int64_t entered_ns;
+    TicketSlot* slot;
+    bool operator<(const Found& other) const { return entered_ns < other.entered_ns; }
+  };
+  std::vector<Found> oldest;  // a heap: the youngest of them in front
+  ForEachLive([&](TicketSlot& slot) {
+    oldest.push_back({slot.entered_ns.load(std::memory_order_relaxed), &slot});
+    std::push_heap(oldest.begin(), oldest.end());
+    if (oldest.size() <= static_cast<size_t>(count_max)) return;
+    std::pop_heap(oldest.begin(), oldest.end());
+    oldest.pop_back();
+  });
+  std::sort_heap(oldest.begin(), oldest.end());
+  std::vector<Straggler> stragglers;
+  for (const Found& found : oldest) Describe(found.slot, &stragglers);
+  return stragglers;
+}
+
+// Appends it, unless it has gone meanwhile. Its peer is left out while it is being asked.
+void TicketTable::Describe(TicketSlot* slot, std::vector<Straggler>* stragglers) const {
+  Straggler straggler;
+  core_->TryWithPin(slot, [&] {
+    if (slot->fd >= 0) straggler.peer = PeerOf(slot->fd, slot->cookie);
+  });
+  straggler.age = Now() - absl::Nanoseconds(slot->entered_ns.load(std::memory_order_relaxed));
+  const uint8_t kind = slot->kind.load(std::memory_order_relaxed);
+  const uint8_t life = slot->life.load(std::memory_order_acquire);
+  if (life == TicketFlags::kFree) return;
+  straggler.busy = (life & TicketFlags::kBusy) != 0;
+  {
+    MutexLock lock(&mutex_);
+    straggler.kind = kinds_[kind];
+  }
+  stragglers->push_back(std::move(straggler));
+}
+
+// ---- Asking
+
+void TicketTable::AskChunk(int chunk, const Reach& reach, AskTally* tally) {
+  TicketSlot* slots = core_->chunk(chunk);
+  for (int i = 0; i < kSlots; ++i) AskIfDue(core_.get(), &slots[i], reach, tally);
+}
+
+bool TicketTable::AskWaiting(const Reach& reach, AskTally* tally) {
+  const std::vector<TicketSlot*> more = core_->TakeWaiting();
+  waiting_.insert(waiting_.end(), more.begin(), more.end());
+  for (int i = 0; i < kSlots && !waiting_.empty(); ++i) {
+    TicketSlot* slot = waiting_.front();
+    waiting_.pop_front();
+    AskIfDue(core_.get(), slot, reach, tally);
+  }
+  return !waiting_.empty();
+}
+
+void TicketTable::SignalAsked(const Reach& reach) {
+  core_->SignalAsked(std::max(reach.goodbye, reach.cut));
+}
+
+}  // namespace zdd
