@@ -148,7 +148,8 @@ ResponseParser::Event ResponseParser::TakeHeader(absl::string_view name, absl::s
 }
 
 ResponseParser::Event ResponseParser::EndOfHead() {
-  if (head_.status < 200 && head_.status != 101) return Fail("an interim response that nobody asked for");
+  if (head_.status < 200 && head_.status != 101)
+    return Fail("an interim response that nobody asked for");
   if (head_.chunked && head_.content_length) return Fail("both Content-Length and chunked");
   left_ = head_.content_length.value_or(0);
   if (!HasBody(head_.status)) {

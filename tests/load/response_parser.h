@@ -1,6 +1,6 @@
-// ResponseParser reads HTTP/1.1 responses from bytes that come in any pieces, one response after another (RFC 9112).
-// It is strict where a lenient client would hide a server's mistake: bare line feeds, folded headers, a body whose
-// length nobody said, bytes after the end.
+// ResponseParser reads HTTP/1.1 responses from bytes that come in any pieces, one response after
+// another (RFC 9112). It is strict where a lenient client would hide a server's mistake: bare line
+// feeds, folded headers, a body whose length nobody said, bytes after the end.
 //
 //   absl::string_view input = received;
 //   for (;;) {
@@ -13,8 +13,8 @@
 //     }
 //   }
 //
-// Threads: one at a time. Lifetime: body() is a part of the input last given; head() and error() last until the next
-// call. Errors: kError, for good.
+// Threads: one at a time. Lifetime: body() is a part of the input last given; head() and error()
+// last until the next call. Errors: kError, for good.
 #ifndef TESTS_LOAD_RESPONSE_PARSER_H_
 #define TESTS_LOAD_RESPONSE_PARSER_H_
 
@@ -41,7 +41,8 @@ class ResponseParser {
   static constexpr size_t kLineBytesMax = 8192;
   static constexpr int kHeaderCountMax = 100;
 
-  // After a head with status 101 the response has ended: what follows in the input belongs to the new protocol.
+  // After a head with status 101 the response has ended: what follows in the input belongs to the
+  // new protocol.
   Event Next(absl::string_view* input);
 
   const ResponseHead& head() const { return head_; }
@@ -49,7 +50,17 @@ class ResponseParser {
   absl::string_view error() const { return error_; }
 
  private:
-  enum class State { kStatusLine, kHeaders, kFixed, kChunkSize, kChunkData, kChunkEnd, kTrailers, kEnd, kBroken };
+  enum class State {
+    kStatusLine,
+    kHeaders,
+    kFixed,
+    kChunkSize,
+    kChunkData,
+    kChunkEnd,
+    kTrailers,
+    kEnd,
+    kBroken
+  };
 
   bool TakeLine(absl::string_view* input, absl::string_view* line);
   Event Step(absl::string_view* input);
@@ -65,8 +76,8 @@ class ResponseParser {
   State state_ = State::kStatusLine;
   ResponseHead head_;
   int header_count_ = 0;
-  int64_t left_ = 0;   // of the body, or of the chunk
-  std::string line_;   // the beginning of a line whose end has not come
+  int64_t left_ = 0;        // of the body, or of the chunk
+  std::string line_;        // the beginning of a line whose end has not come
   bool line_done_ = false;  // line_ was given out and is to be cleared
   absl::string_view body_;
   std::string error_;

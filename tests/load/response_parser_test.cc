@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Event = ResponseParser::Event;
 
-// Feeds `text` in pieces of `size` bytes and tells what was seen: "200", "[body]", "end", "error: ...".
+// Feeds `text` in pieces of `size` bytes and tells what was seen: "200", "[body]", "error: why".
 std::vector<std::string> Read(absl::string_view text, size_t size) {
   ResponseParser parser;
   std::vector<std::string> seen;
@@ -51,8 +51,8 @@ constexpr absl::string_view kPipeline =
 
 TEST(ResponseParserTest, ReadsResponsesThatFollowEachOtherInPiecesOfEverySize) {
   for (size_t size = 1; size <= kPipeline.size(); ++size) {
-    EXPECT_THAT(Read(kPipeline, size),
-                ElementsAre("200", "[hello]", "404", "[]", "200", "[abcabcdefghijklmnopqrstuvwxyz]", "204", "[]"))
+    EXPECT_THAT(Read(kPipeline, size), ElementsAre("200", "[hello]", "404", "[]", "200",
+                                                   "[abcabcdefghijklmnopqrstuvwxyz]", "204", "[]"))
         << "in pieces of " << size;
   }
 }
@@ -109,11 +109,13 @@ TEST(ResponseParserTest, RefusesHeadersThatAreNotWellFormed) {
   EXPECT_THAT(Error(head + "no colon\r\n"), HasSubstr("no header"));
   EXPECT_THAT(Error(head + "Name : x\r\n"), HasSubstr("no header"));
   EXPECT_THAT(Error(head + "A: x\r\n folded\r\n"), HasSubstr("no header"));
-  EXPECT_THAT(Error(head + "Content-Length: 5\r\nContent-Length: 5\r\n"), HasSubstr("second Content-Length"));
+  EXPECT_THAT(Error(head + "Content-Length: 5\r\nContent-Length: 5\r\n"),
+              HasSubstr("second Content-Length"));
   EXPECT_THAT(Error(head + "Content-Length: -5\r\n"), HasSubstr("no number"));
   EXPECT_THAT(Error(head + "Content-Length: 99999999999999999999\r\n"), HasSubstr("no number"));
   EXPECT_THAT(Error(head + "Transfer-Encoding: gzip\r\n"), HasSubstr("unknown Transfer-Encoding"));
-  EXPECT_THAT(Error(head + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"), HasSubstr("both"));
+  EXPECT_THAT(Error(head + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"),
+              HasSubstr("both"));
 }
 
 TEST(ResponseParserTest, RefusesABodyWhoseEndCouldNotBeToldFromACut) {
@@ -130,7 +132,8 @@ TEST(ResponseParserTest, RefusesChunksThatAreNotWellFormed) {
 }
 
 TEST(ResponseParserTest, HasLimits) {
-  EXPECT_THAT(Error("HTTP/1.1 200 " + std::string(ResponseParser::kLineBytesMax, 'x')), HasSubstr("too long"));
+  EXPECT_THAT(Error("HTTP/1.1 200 " + std::string(ResponseParser::kLineBytesMax, 'x')),
+              HasSubstr("too long"));
   std::string many = "HTTP/1.1 200 OK\r\n";
   for (int i = 0; i <= ResponseParser::kHeaderCountMax; ++i) many += "A: b\r\n";
   EXPECT_THAT(Error(many), HasSubstr("too many headers"));
