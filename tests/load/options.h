@@ -3,9 +3,9 @@
 //   LoadOptions options;
 //   options.address = "tcp://127.0.0.1:8080";
 //   options.groups = {{.kind = LoadKind::kNew, .connections = 32, .rate = 500},
-//                     {.kind = LoadKind::kKeepAlive, .connections = 64},                  // saturated
-//                     {.kind = LoadKind::kKeepAlive, .connections = 200, .think = absl::Milliseconds(100)},
-//                     {.kind = LoadKind::kStream, .connections = 8, .length = absl::Seconds(2)}};
+//                     {.kind = LoadKind::kKeepAlive, .connections = 64},  // saturated
+//                     {.kind = LoadKind::kKeepAlive, .think = absl::Milliseconds(100)},
+//                     {.kind = LoadKind::kStream, .length = absl::Seconds(2)}};
 //
 // Threads, lifetime: plain values. Errors: LoadClient::Start checks them.
 #ifndef TESTS_LOAD_OPTIONS_H_
@@ -20,7 +20,8 @@
 
 namespace zdd {
 
-// How a user talks to the server. All but kNew, kTunnel and kLate use a connection again while the server lets them.
+// How a user talks to the server. All but kNew, kTunnel and kLate use a connection again while the
+// server lets them.
 enum class LoadKind {
   kNew,        // GET / on a connection of its own
   kKeepAlive,  // GET / again and again
@@ -36,8 +37,9 @@ struct LoadGroup {
   LoadKind kind = LoadKind::kKeepAlive;
   int connections = 1;
 
-  // Pace. A rate is over the whole group and open: when answers are late, latency counts from when a request was due.
-  // Else each user thinks after an answer, for times that are exponentially distributed about `think`. Else: saturated.
+  // Pace. A rate is over the whole group and open: when answers are late, latency counts from when
+  // a request was due. Else each user thinks after an answer, for times that are exponentially
+  // distributed about `think`. Else: saturated.
   double rate = 0;
   absl::Duration think = absl::ZeroDuration();
 
@@ -56,7 +58,8 @@ struct LoadOptions {
   std::vector<LoadGroup> groups;
   int threads = 1;
   absl::Duration timeout = absl::Seconds(5);  // for one request, beyond its `length` and `delay`
-  // A request counts as `around` a restart if it overlaps the time from Mark() until so much later, or until MarkEnd().
+  // A request counts as `around` a restart if it overlaps the time from Mark() until so much later,
+  // or until MarkEnd().
   absl::Duration window = absl::Milliseconds(250);
   uint64_t seed = 1;
 };

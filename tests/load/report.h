@@ -4,7 +4,7 @@
 //   LoadReport report = load->Stop();
 //   EXPECT_EQ(report.lost(), 0) << report.ToTable();
 //
-// Threads, lifetime: plain values. Units: microseconds and milliseconds in the names of JSON members.
+// Threads, lifetime: plain values. Units: in the names of JSON members.
 #ifndef TESTS_LOAD_REPORT_H_
 #define TESTS_LOAD_REPORT_H_
 
@@ -16,7 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
-#include "tests/load/latency.h"
+#include "zdd/base/histogram.h"
 #include "zdd/base/time.h"
 
 namespace zdd {
@@ -24,13 +24,13 @@ namespace zdd {
 // How a request ended. All but kOk are losses.
 enum class LoadOutcome {
   kOk,
-  kRefused,   // no connection
-  kReset,     // RST
-  kCut,       // EOF inside an answer, or instead of one on a fresh connection
+  kRefused,  // no connection
+  kReset,    // RST
+  kCut,      // EOF inside an answer, or instead of one on a fresh connection
   kTimedOut,
-  kWrong,     // status, body, checksum, sequence, or no HTTP at all
-  kRaced,     // on a connection used before: EOF or RST before the first byte. The server closed it under the request
-  kUntried,   // this side had no descriptor or no port
+  kWrong,    // status, body, checksum, sequence, or no HTTP at all
+  kRaced,    // EOF or RST before the first byte on a connection used before: closed under us
+  kUntried,  // this side had no descriptor or no port
 };
 inline constexpr int kLoadOutcomeCount = 8;
 absl::string_view LoadOutcomeName(LoadOutcome outcome);  // "timed_out"
@@ -44,8 +44,8 @@ struct LoadGroupReport {
   int64_t told_to_reconnect = 0;  // by Connection: close on an answer
   int64_t closed_idle = 0;        // EOF while nothing was asked
 
-  Latency steady;
-  Latency around;  // of requests in the windows around restarts
+  Histogram steady;
+  Histogram around;  // of requests in the windows around restarts
 
   int64_t count(LoadOutcome outcome) const { return outcomes[static_cast<size_t>(outcome)]; }
   int64_t ended() const;

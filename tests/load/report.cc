@@ -1,0 +1,56 @@
+#include "tests/load/report.h"
+
+#include <iterator>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace zdd {
+namespace {
+
+constexpr absl::string_view kOutcomeNames[] = {"ok",        "refused", "reset", "cut",
+                                               "timed_out", "wrong",   "raced", "untried"};
+static_assert(std::size(kOutcomeNames) == kLoadOutcomeCount);
+
+std::string ThreeDigits(double value, absl::string_view unit) {
+  const int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
+  return absl::StrFormat("%.*f %s", decimals, value, unit);
+}
+
+}  // namespace
+
+absl::string_view LoadOutcomeName(LoadOutcome outcome) {
+  return kOutcomeNames[static_cast<size_t>(outcome)];
+}
+
+int64_t LoadGroupReport::ended() const {
+  return std::accumulate(outcomes.begin(), outcomes.end(), int64_t{0});
+}
+
+void LoadGroupReport::Merge(const LoadGroupReport& other) {
+  started += other.started;
+  for (size_t i = 0; i < outcomes.size(); ++i) outcomes[i] += other.outcomes[i];
+  told_to_reconnect += other.told_to_reconnect;
+  closed_idle += other.closed_idle;
+  steady.Merge(other.steady);
+  around.Merge(other.around);
+}
+
+LoadGroupReport LoadReport::Sum() const {
+  LoadGroupReport sum;
+  sum.name = "all";
+  for (const LoadGroupReport& group : groups) sum.Merge(group);
+  return sum;
+}
+
+std::string ShortDuration(absl::Duration duration) {
+  if (duration == absl::ZeroDuration()) return "0";
+  if (duration < absl::Milliseconds(1)) {
+    return absl::StrCat(absl::ToInt64Microseconds(duration), " us");
+  }
+  if (duration < absl::Seconds(1)) return ThreeDigits(absl::ToDoubleMilliseconds(duration), "ms");
+  return ThreeDigits(absl::ToDoubleSeconds(duration), "s");
+}
+
+}  // namespace zdd
