@@ -17,6 +17,9 @@
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77  // Linux 6.5, glibc 2.39
 #endif
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4
+#endif
 
 namespace zdd {
 namespace {
@@ -95,6 +98,12 @@ void TakeControl(msghdr* message, Datagram* datagram) {
       std::memcpy(&sender, CMSG_DATA(h), sizeof sender);
       datagram->credentials = Credentials{sender.pid, sender.uid, sender.gid};
     } else {
+      if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_PIDFD) {
+        // Nobody asked for it, but whoever made the socket may have set SO_PASSPIDFD.
+        int pidfd;
+        std::memcpy(&pidfd, CMSG_DATA(h), sizeof pidfd);
+        OwnedFd closed(pidfd);
+      }
       ++datagram->unknown;
     }
   }

@@ -243,6 +243,16 @@ TEST_F(FdChannelTest, MoreDescriptorsThanAFrameMayHaveAreAllClosed) {
   EXPECT_TRUE(received.fds.empty());
 }
 
+TEST_F(FdChannelTest, ControlDataThatNobodyAskedForIsBrokenAndItsDescriptorClosed) {
+  // SO_PASSPIDFD (Linux 6.5) adds a pidfd of the sender to each datagram.
+  const int on = 1;
+  if (setsockopt(theirs_->fd(), SOL_SOCKET, 76, &on, sizeof on) != 0) GTEST_SKIP();
+  ASSERT_EQ(ours_->Send("x", {0}).kind, SendResult::kSent);
+  Received received = theirs_->Receive();
+  EXPECT_EQ(received.kind, Received::kBroken);
+  EXPECT_STATUS(received.status, kDataLoss, "unknown control data (1 messages)");
+}
+
 TEST_F(FdChannelTest, TheKernelRefusesMoreThan253) {
   EXPECT_EQ(SendRaw(ours_->fd(), "x", std::vector<int>(254, 0)), -1);
   EXPECT_EQ(errno, EINVAL);
