@@ -25,6 +25,7 @@ Generation::Generation(GenerationContext context, Phase start, int number)
       timer_(context_.loop),
       number_(number),
       last_number_(number),
+      announced_(start),
       phase_began_(MonotonicNow()) {
   clock_.Enter(start, phase_began_);
 }
@@ -71,14 +72,18 @@ void Generation::Step(Event event, absl::Status cause) {
     Do(effect);
     if (!*alive) return;
   }
-  const Phase after = machine_.phase();
-  if (after != before) {
-    context_.log->Info(absl::StrCat("phase.", PhaseName(after)),
-                       absl::StrCat("generation ", number_, " is ", PhaseName(after)),
-                       FieldsOf(after, number_));
-    context_.host->OnPhase(after);
-  }
+  Announce();
   Rearm();
+}
+
+// An effect may have led on to another phase, which is then announced already.
+void Generation::Announce() {
+  const Phase phase = machine_.phase();
+  if (std::exchange(announced_, phase) == phase) return;
+  context_.log->Info(absl::StrCat("phase.", PhaseName(phase)),
+                     absl::StrCat("generation ", number_, " is ", PhaseName(phase)),
+                     FieldsOf(phase, number_));
+  context_.host->OnPhase(phase);
 }
 
 void Generation::OnChange(Phase before) {

@@ -105,6 +105,7 @@ class Generation {
 
   void Step(Event event, absl::Status cause);
   void OnChange(Phase before);
+  void Announce();
   void Do(Effect effect);
   void Rearm();
   void OnTimer();
@@ -142,6 +143,7 @@ class Generation {
   Timer timer_;
   int number_;
   int last_number_;  // given to a successor; never again
+  Phase announced_;
 
   // The handoff in progress.
   std::shared_ptr<Peer> peer_;

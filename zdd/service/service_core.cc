@@ -32,12 +32,14 @@ State StateOf(Phase phase) {
     case Phase::kSpawning:
     case Phase::kOffering:
     case Phase::kSharing:
+    case Phase::kRecalling:
     case Phase::kAborting:
     case Phase::kYielding:
     case Phase::kStopping:
       return State::kServing;
     case Phase::kStandby:
     case Phase::kReleasing:
+    case Phase::kConfirming:
       return State::kStandby;
     case Phase::kDraining:
     case Phase::kLeaving:
@@ -376,7 +378,7 @@ void ServiceCore::BeginDrain(bool leaving) {
   });
   const std::string reason = leaving ? "leaving" : stops_ > 0 ? reason_ : "commit";
   drain_->Begin(plan, reason, MonotonicNow());
-  if (stops_ > 1) drain_->Stop(MonotonicNow());
+  if (stops_ > 1) drain_->Stop();
   loop_->Post([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->TickDrain();
   });
@@ -396,7 +398,7 @@ void ServiceCore::TickDrain() {
 
 void ServiceCore::HurryDrain() {
   if (drain_ == nullptr) return;
-  drain_->Stop(MonotonicNow());
+  drain_->Stop();
   loop_->Post([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->TickDrain();
   });

@@ -1,0 +1,310 @@
+// A server that behaves as its script says, for tests of real generations: threads that answer HTTP/1.1 over zdd, and faults at
+// exact moments.
+//
+//   test_server SCRIPT
+//
+// The script is read at start, so that each generation can behave differently. A line each:
+//   name S | dir D | pid_file F | version V       Options
+//   mode pull|push|raw                            how every listener accepts (push)
+//   listen NAME ADDRESS                           any number of times
+//   standby_ms N | silence_ms N | ready_ms N | hello_ms N | join_ms N | delay_ms N | spread_ms N | grace_ms N | deadline_ms N
+//   fail exit N | crash | hang | notready | check TEXT | no_accept | hung_server
+//   at EVENT kill|stop|exit|garbage               does it to itself when it logs EVENT the first time
+//   events FIFO                                   where each event goes, as a line "pid generation event message"
+//   also NAME                                     a second service of that name in the same process
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "zdd/drain/close_gently.h"
+#include "zdd/service.h"
+
+namespace {
+
+struct Script {
+  std::multimap<std::string, std::string> lines;
+
+  static Script Read(const char* path) {
+    Script script;
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+      std::pair<std::string, std::string> entry = absl::StrSplit(line, absl::MaxSplits(' ', 1));
+      script.lines.insert(entry);
+    }
+    return script;
+  }
+  std::string Get(const std::string& key, const std::string& otherwise = "") const {
+    auto it = lines.find(key);
+    return it == lines.end() ? otherwise : it->second;
+  }
+  absl::Duration Ms(const std::string& key, int otherwise) const {
+    int ms = otherwise;
+    if (lines.count(key) != 0 && !absl::SimpleAtoi(Get(key), &ms)) std::abort();
+    return absl::Milliseconds(ms);
+  }
+};
+
+// Writes events to the FIFO, and does to this process what the script says at them.
+class Events {
+ public:
+  explicit Events(const Script& script) {
+    std::string fifo = script.Get("events");
+    if (!fifo.empty()) fd_ = open(fifo.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    auto range = script.lines.equal_range("at");
+    for (auto it = range.first; it != range.second; ++it) {
+      std::pair<std::string, std::string> fault = absl::StrSplit(it->second, ' ');
+      faults_.insert(fault);
+    }
+  }
+
+  void Tell(absl::string_view event, absl::string_view message) {
+    std::string line = absl::StrCat(getpid(), " ", event, " ", message);
+    for (char& c : line) c = c == '\n' ? ' ' : c;
+    line.resize(std::min<size_t>(line.size(), PIPE_BUF - 1));
+    line += '\n';
+    if (fd_ >= 0 && write(fd_, line.data(), line.size()) < 0) std::abort();
+    auto it = faults_.find(std::string(event));
+    if (it == faults_.end()) return;
+    std::string fault = it->second;
+    faults_.erase(it);
+    Do(fault);
+  }
+
+ private:
+  void Do(const std::string& fault) {
+    if (fault == "kill") raise(SIGKILL);
+    if (fault == "stop") raise(SIGSTOP);
+    if (fault == "exit") _exit(7);
+    if (fault == "stop_process") kill(getpid(), SIGSTOP);
+  }
+
+  int fd_ = -1;
+  std::map<std::string, std::string> faults_;
+};
+
+bool SendAll(int fd, const std::string& bytes) {
+  for (size_t sent = 0; sent < bytes.size();) {
+    ssize_t n = send(fd, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (n > 0) {
+      sent += n;
+      continue;
+    }
+    pollfd polled = {fd, POLLOUT, 0};
+    if (n < 0 && errno == EAGAIN && poll(&polled, 1, 5000) == 1) continue;
+    return false;
+  }
+  return true;
+}
+
+// One connection, on a thread of its own.
+void Serve(zdd::Connection connection, std::string version) {
+  const int fd = connection.fd.get();
+  std::string input;
+  char buffer[16384];
+  int asked = connection.ticket.AskedFd();
+  connection.ticket.SetBusy(false);
+  for (;;) {
+    size_t end;
+    while ((end = input.find("\r\n\r\n")) == std::string::npos) {
+      pollfd polled[] = {{fd, POLLIN, 0}, {asked, POLLIN, 0}};
+      poll(polled, 2, -1);
+      if (polled[1].revents != 0) asked = -1;
+      ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+      if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return connection.ticket.Reset();
+      if (n > 0) connection.ticket.SetBusy(true);
+      if (n > 0) input.append(buffer, n);
+    }
+    std::string head = input.substr(0, end);
+    input.erase(0, end + 4);
+    int slow_ms = 0;
+    size_t slow = head.find("/slow?ms=");
+    if (slow != std::string::npos) slow_ms = std::atoi(head.c_str() + slow + 9);
+    if (slow_ms > 0) poll(nullptr, 0, slow_ms);
+    const bool close = connection.ticket.ShouldClose() || absl::StrContains(head, "onnection: close");
+    const std::string body = absl::StrCat(version, " ", getpid(), "\n");
+    std::string response = absl::StrCat("HTTP/1.1 200 OK\r\nX-Version: ", version, "\r\nContent-Length: ", body.size(),
+                                        close ? "\r\nConnection: close" : "", "\r\n\r\n", body);
+    if (!SendAll(fd, response)) return connection.ticket.Reset();
+    if (close) {
+      zdd::CloseGently(std::move(connection.fd), std::move(connection.ticket));
+      return;
+    }
+    if (input.empty()) connection.ticket.SetBusy(false);
+  }
+}
+
+// Accepts by itself, a thread for each socket.
+class ThreadAcceptor : public zdd::Acceptor {
+ public:
+  ThreadAcceptor(zdd::Listener listener, std::string version) : listener_(listener), version_(std::move(version)) {}
+
+  void Start(int socket, zdd::OwnedFd fd) override {
+    auto stop = std::make_shared<std::atomic<bool>>(false);
+    stops_[socket] = stop;
+    threads_[socket] = std::thread([this, stop, fd = std::move(fd)]() mutable {
+      while (!*stop) {
+        pollfd polled = {fd.get(), POLLIN, 0};
+        if (poll(&polled, 1, 10) != 1) continue;
+        zdd::OwnedFd accepted(accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!accepted.valid()) continue;
+        zdd::Connection connection;
+        connection.ticket = listener_.Enter(accepted.get());
+        connection.fd = std::move(accepted);
+        std::thread(Serve, std::move(connection), version_).detach();
+      }
+    });
+  }
+
+  void Stop(int socket, zdd::Task stopped) override {
+    *stops_[socket] = true;
+    std::thread([thread = std::move(threads_[socket]), stopped = std::move(stopped)]() mutable {
+      thread.join();
+      stopped();
+    }).detach();
+  }
+
+ private:
+  zdd::Listener listener_;
+  const std::string version_;
+  std::map<int, std::thread> threads_;
+  std::map<int, std::shared_ptr<std::atomic<bool>>> stops_;
+};
+
+zdd::Options MakeOptions(const Script& script, const std::string& name, Events* events) {
+  zdd::Options options;
+  options.name = name;
+  options.version = script.Get("version");
+  options.runtime_dir = script.Get("dir");
+  options.pid_file = script.Get("pid_file");
+  options.upgrade_signal = SIGUSR2;
+  options.stop_signals = {SIGTERM};
+  options.standby = script.Ms("standby_ms", 100);
+  options.silence = script.Ms("silence_ms", 1500);
+  options.ready_timeout = script.Ms("ready_ms", 10000);
+  options.hello_timeout = script.Ms("hello_ms", 5000);
+  options.join_timeout = script.Ms("join_ms", 5000);
+  options.drain.delay = script.Ms("delay_ms", 0);
+  options.drain.spread = script.Ms("spread_ms", 100);
+  options.drain.grace = script.Ms("grace_ms", 300);
+  options.drain.deadline = script.Ms("deadline_ms", 3000);
+  options.drain.cut_spread = absl::Milliseconds(50);
+  options.drain.linger = absl::Milliseconds(200);
+  options.log = [events](const zdd::LogEvent& event) { events->Tell(event.name, event.message); };
+  return options;
+}
+
+void Accept(zdd::Listener listener, std::string version) {
+  while (absl::optional<zdd::Connection> connection = listener.Accept()) {
+    std::thread(Serve, *std::move(connection), version).detach();
+  }
+}
+
+struct Running {
+  zdd::Service service;
+  std::vector<zdd::Listener> listeners;
+  std::vector<std::unique_ptr<ThreadAcceptor>> acceptors;
+};
+
+int Die(Events* events, const absl::Status& status) {
+  events->Tell("test.failed", status.ToString());
+  return zdd::Fail(status);
+}
+
+absl::Status Begin(const Script& script, const std::string& name, Events* events, Running* running) {
+  absl::StatusOr<zdd::Service> service = zdd::Service::Create(MakeOptions(script, name, events));
+  if (!service.ok()) return service.status();
+  running->service = *std::move(service);
+  const std::string version = script.Get("version");
+  const std::string mode = script.Get("mode", "push");
+  auto range = script.lines.equal_range("listen");
+  for (auto it = range.first; it != range.second; ++it) {
+    std::pair<std::string, std::string> listen = absl::StrSplit(it->second, ' ');
+    absl::StatusOr<zdd::Listener> listener = running->service.Listen(listen.first, listen.second);
+    if (!listener.ok()) return listener.status();
+    events->Tell("test.listening", absl::StrCat(listener->name(), " ", listener->address().ToString()));
+    absl::Status set;
+    if (mode == "push") {
+      const bool hung = script.Get("fail") == "hung_server";
+      set = listener->OnConnection([version, hung](zdd::Connection connection) {
+        if (hung) poll(nullptr, 0, -1);
+        std::thread(Serve, std::move(connection), version).detach();
+      });
+    } else if (mode == "raw") {
+      running->acceptors.push_back(std::make_unique<ThreadAcceptor>(*listener, version));
+      set = listener->AcceptWith(running->acceptors.back().get());
+    }
+    if (!set.ok()) return set;
+    running->listeners.push_back(*listener);
+  }
+  const std::string fail = script.Get("fail");
+  if (fail == "notready") {
+    (void)running->service.AddReadinessCheck("never", [] { return absl::UnavailableError("not yet"); });
+  }
+  if (absl::StartsWith(fail, "check ")) {
+    (void)running->service.AddReadinessCheck(
+        "db", [fail] { return absl::InternalError(absl::StripPrefix(fail, "check ")); });
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  rlimit no_core = {0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  const Script script = Script::Read(argv[1]);
+  // Never destroyed: threads that were cut may still tell something.
+  Events* const events = new Events(script);
+  events->Tell("test.started", script.Get("version"));
+  const std::string fail = script.Get("fail");
+  if (absl::StartsWith(fail, "exit ")) return std::atoi(fail.c_str() + 5);
+  if (fail == "crash") raise(SIGSEGV);
+  if (fail == "hang_early") pause();
+
+  Running first;
+  Running second;
+  if (absl::Status status = Begin(script, script.Get("name", "test"), events, &first); !status.ok()) {
+    return Die(events, status);
+  }
+  if (fail == "hang") pause();
+  if (!script.Get("also").empty()) {
+    if (absl::Status status = Begin(script, script.Get("also"), events, &second); !status.ok()) return Die(events, status);
+  }
+  if (absl::Status status = first.service.Start(); !status.ok()) return Die(events, status);
+  if (!script.Get("also").empty()) {
+    if (absl::Status status = second.service.Start(); !status.ok()) return Die(events, status);
+  }
+  std::vector<std::thread> threads;
+  if (script.Get("mode") == "pull" && fail != "no_accept") {
+    for (Running* running : {&first, &second}) {
+      for (const zdd::Listener& listener : running->listeners) {
+        threads.emplace_back(Accept, listener, script.Get("version"));
+      }
+    }
+  }
+  zdd::Report report = first.service.Wait();
+  if (!script.Get("also").empty()) second.service.Wait();
+  for (std::thread& thread : threads) thread.join();
+  events->Tell("test.ended", report.ToJson());
+  return report.exit_code();
+}
