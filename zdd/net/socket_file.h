@@ -1,7 +1,9 @@
 // SocketFile is the file that a Unix socket leaves in the file system, and the right to remove it.
 //
-//   absl::StatusOr<zdd::SocketFile> file = zdd::BindSocketFile(fd, address, options.unix_mode);
-//   listen(fd, backlog);
+//   zdd::SocketDirectoryLock lock("/run/x.sock");
+//   absl::StatusOr<zdd::SocketFile> file =
+//       zdd::BindSocketFile(fd, address, /*mode=*/0660, zdd::Syscalls::Real());
+//   listen(fd, backlog);         // then the lock may go
 //   ...
 //   zdd::UnlinkOwn(*file);       // while fd is still open: only then is the inode certainly ours
 //
