@@ -96,12 +96,12 @@ absl::optional<Event> EventOf(const Frame& frame) {
     absl::optional<Event> operator()(const ServingFrame&) { return Event::kServingFrame; }
     absl::optional<Event> operator()(const AbortFrame&) { return Event::kAbortFrame; }
     absl::optional<Event> operator()(const FailFrame&) { return Event::kFailFrame; }
-    absl::optional<Event> operator()(const WishFrame&) { return Event::kWishFrame; }
     absl::optional<Event> operator()(const BusyFrame&) { return Event::kRefusedFrame; }
     absl::optional<Event> operator()(const RefusedFrame&) { return Event::kRefusedFrame; }
     absl::optional<Event> operator()(const WelcomeFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const OfferAckFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const DrainingFrame&) { return absl::nullopt; }
+    absl::optional<Event> operator()(const WishFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const PingFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const PongFrame&) { return absl::nullopt; }
 

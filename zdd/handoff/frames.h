@@ -213,8 +213,10 @@ int FdCount(const Frame& frame);
 
 absl::string_view FrameName(const Frame& frame);  // "offer_ack"
 
-// What the frame is to a HandoffMachine. None: it is only for the shell (an offer that is not the
-// last one, a ping). `busy` is kRefusedFrame.
+// What the frame is to a HandoffMachine when the peer of the handoff sends it. `busy` is
+// kRefusedFrame. None: it is for the shell (an offer that is not the last one, a ping), and garbage
+// where that does not expect it. A `wish` is an elder's: kWishFrame from there, from a peer
+// garbage.
 absl::optional<Event> EventOf(const Frame& frame);
 
 // Each chunk within both limits, all in order; the last one, and only that, says so. One chunk at

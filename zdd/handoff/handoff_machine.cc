@@ -22,10 +22,10 @@ std::vector<Effect> HandoffMachine::OnEvent(Event event) {
 }
 
 void HandoffMachine::Apply(Event event, std::vector<Effect>* effects) {
-  // S reads the token only after it has sent `Prepared`, and P reads all frames before the token:
-  // without `Prepared` the one who emptied it had no right to.
-  if (event == Event::kTokenGone && phase_ == Phase::kAborting && !prepared_)
-    event = Event::kTokenStolen;
+  // S sends `Prepared` before it reads the token, and P reads all frames before it hears of a
+  // deadline: without `Prepared` the one who emptied it had no right to.
+  const bool claims = event == Event::kServingFrame || event == Event::kDeadline;
+  if (phase_ == Phase::kYielding && !prepared_ && claims) event = Event::kTokenStolen;
   Note(event);
   const Row* row = Find(phase_, event);
   if (row == nullptr && IsFrame(event)) row = Find(phase_, Event::kGarbage);
@@ -54,19 +54,16 @@ void HandoffMachine::Note(Event event) {
       stuck_ = false;
       break;
     case Event::kPreparedFrame:
-      if (phase_ == Phase::kOffering) prepared_ = true;
-      break;
-    case Event::kTokenTaken:
-      decided_ = true;
+      prepared_ = true;
       break;
     case Event::kStop:
-      if (IsPredecessor(phase_) || IsSuccessor(phase_)) stop_ = true;
+      if (in_handoff()) stop_ = true;
       break;
     case Event::kUpgrade:
       if (IsPredecessor(phase_)) wish_ = true;
       break;
     case Event::kWishFrame:
-      if (IsSuccessor(phase_)) wish_ = true;
+      if (in_handoff()) wish_ = true;
       break;
     default:
       break;
@@ -82,7 +79,8 @@ void HandoffMachine::Enter(Phase to, std::vector<Effect>* effects) {
   if (peer_dead_ && Find(to, Event::kPeerDead) != nullptr) {
     return Apply(Event::kPeerDead, effects);
   }
-  if (to == Phase::kAborting || to == Phase::kTaking) effects->push_back(Effect::kTakeToken);
+  if (to == Phase::kRecalling || to == Phase::kConfirming || to == Phase::kTaking)
+    effects->push_back(Effect::kTakeToken);
   if (to != Phase::kServing) return;
   const HandoffMachine before = *this;
   *this = HandoffMachine(Phase::kServing);
@@ -97,6 +95,7 @@ Accepts HandoffMachine::accepts() const {
     case Phase::kSpawning:
     case Phase::kOffering:
     case Phase::kSharing:
+    case Phase::kRecalling:
     case Phase::kAborting:
     case Phase::kYielding:
     case Phase::kStopping:
@@ -104,6 +103,7 @@ Accepts HandoffMachine::accepts() const {
       return Accepts::kAll;
     case Phase::kStandby:
     case Phase::kReleasing:
+    case Phase::kConfirming:
       return help ? Accepts::kAll : Accepts::kUnclaimed;
     case Phase::kPrepared:
       return help ? Accepts::kAll : Accepts::kNone;
@@ -128,10 +128,9 @@ bool HandoffMachine::serves_exclusive() const {
     case Phase::kOffering:
     case Phase::kSharing:
     case Phase::kStandby:
+    case Phase::kAborting:
     case Phase::kStopping:
       return true;
-    case Phase::kAborting:
-      return decided_;
     default:
       return false;
   }

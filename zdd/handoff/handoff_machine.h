@@ -6,11 +6,14 @@
 //   for (Effect effect : machine.OnEvent(Event::kUpgrade)) Do(effect);       // kSpawn
 //   // machine.phase() == Phase::kSpawning, machine.accepts() == Accepts::kAll
 //
-// The shell keeps three rules, without which the table is wrong:
-//  1. Everything the peer has sent is read, and told, before any event that is not a frame.
+// The shell keeps four rules, without which the table is wrong:
+//  1. Everything the peer has sent is read, and told, before any event that is not a frame. A death
+//     is seen first, then the rest is read, then the death is told: nothing can follow it.
 //  2. accepts() is put into force before the effects are carried out, so that accept sets overlap
-//  at each switch.
-//  3. kTakeToken is answered at once, before any other event.
+//     at each switch.
+//  3. kTakeToken is answered at once, before any other event, frames included.
+//  4. kSendAccepting may wait until somebody accepts; it is dropped if the phase is no longer
+//     kAccepting by then.
 //
 // Threads: one at a time. Lifetime: a value.
 #ifndef ZDD_HANDOFF_HANDOFF_MACHINE_H_
@@ -24,7 +27,7 @@ namespace zdd {
 
 class HandoffMachine {
  public:
-  // REQUIRES: start is kStarting or kJoining.
+  // REQUIRES: start is kStarting, kJoining or, for what was handed over before, kServing.
   explicit HandoffMachine(Phase start) : phase_(start) {}
 
   std::vector<Effect> OnEvent(Event event);
@@ -54,7 +57,6 @@ class HandoffMachine {
   bool stuck_ = false;      // help: the peer accepts nothing
   bool accepted_ = false;   // S has entered kAccepting
   bool prepared_ = false;   // P has read `Prepared`: from then on S may have a right to the token
-  bool decided_ = false;    // P, aborting, got the token
   bool stop_ = false;       // stop when this handoff has ended
   bool wish_ = false;       // upgrade when this handoff has ended
   bool wish_sent_ = false;  // with `release`

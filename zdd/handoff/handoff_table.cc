@@ -21,6 +21,7 @@ constexpr Row kTable[] = {
     {P::kJoining, E::kGarbage, P::kFailed, {F::kEnd}},
     {P::kJoining, E::kAbortFrame, P::kFailed, {F::kEnd}},
     {P::kJoining, E::kPeerDead, P::kFailed, {F::kEnd}},
+    {P::kJoining, E::kStop, P::kFailed, {F::kEnd}},
     {P::kJoining, E::kDeadline, P::kFailed, {F::kEnd}},
 
     {P::kAdopting, E::kReady, P::kPrepared, {F::kCloseUnclaimed, F::kSendPrepared}},
@@ -51,8 +52,8 @@ constexpr Row kTable[] = {
     {P::kTaking, E::kTokenTaken, P::kServing, {F::kSendServing, F::kBecomeOwner, F::kKeepElder}},
     {P::kTaking, E::kPeerDead, P::kServing, {F::kBecomeOwner, F::kKeepElder}},
     {P::kTaking, E::kAbortFrame, P::kLeaving, {F::kCloseListeners, F::kBeginDrain}},
-    {P::kTaking, E::kAcceptFrame, P::kTaking, {}},  // sent before P took the token back
-    {P::kTaking, E::kReleaseFrame, P::kTaking, {}},
+    // What P sent before it took the token back.
+    {P::kTaking, E::kGarbage, P::kTaking, {}},
 
     {P::kLeaving, E::kAllGone, P::kFailed, {F::kEnd}},
     {P::kLeaving, E::kStop, P::kLeaving, {F::kHurryDrain}},
@@ -74,67 +75,64 @@ constexpr Row kTable[] = {
     {P::kSpawning, E::kDeadline, P::kServing, {F::kKillPeer, F::kReportFailed, F::kForgetPeer}},
 
     {P::kOffering, E::kPreparedFrame, P::kSharing, {F::kAdoptPeerSockets, F::kSendAccept}},
-    {P::kOffering, E::kFailFrame, P::kAborting, {}},
-    {P::kOffering, E::kPeerDead, P::kAborting, {}},
-    {P::kOffering, E::kGarbage, P::kAborting, {}},
-    {P::kOffering, E::kRollBack, P::kAborting, {}},
-    {P::kOffering, E::kStop, P::kAborting, {}},
-    {P::kOffering, E::kDeadline, P::kAborting, {}},
+    {P::kOffering, E::kFailFrame, P::kRecalling, {}},
+    {P::kOffering, E::kPeerDead, P::kRecalling, {}},
+    {P::kOffering, E::kGarbage, P::kRecalling, {}},
+    {P::kOffering, E::kRollBack, P::kRecalling, {}},
+    {P::kOffering, E::kStop, P::kRecalling, {}},
+    {P::kOffering, E::kDeadline, P::kRecalling, {}},
 
     {P::kSharing, E::kAcceptingFrame, P::kStandby, {}},
-    {P::kSharing,
-     E::kServingFrame,
-     P::kDraining,
-     {F::kReportPromoted, F::kCloseListeners, F::kBeginDrain}},
-    {P::kSharing, E::kFailFrame, P::kAborting, {}},
-    {P::kSharing, E::kPeerDead, P::kAborting, {}},
-    {P::kSharing, E::kGarbage, P::kAborting, {}},
-    {P::kSharing, E::kRollBack, P::kAborting, {}},
-    {P::kSharing, E::kStop, P::kAborting, {}},
-    {P::kSharing, E::kDeadline, P::kAborting, {}},
+    {P::kSharing, E::kServingFrame, P::kConfirming, {}},
+    {P::kSharing, E::kFailFrame, P::kRecalling, {}},
+    {P::kSharing, E::kPeerDead, P::kRecalling, {}},
+    {P::kSharing, E::kGarbage, P::kRecalling, {}},
+    {P::kSharing, E::kRollBack, P::kRecalling, {}},
+    {P::kSharing, E::kStop, P::kRecalling, {}},
+    {P::kSharing, E::kDeadline, P::kRecalling, {}},
 
     {P::kStandby, E::kSoakOver, P::kReleasing, {F::kSendRelease}},
-    {P::kStandby,
-     E::kServingFrame,
+    {P::kStandby, E::kServingFrame, P::kConfirming, {}},
+    {P::kStandby, E::kFailFrame, P::kRecalling, {}},
+    {P::kStandby, E::kPeerDead, P::kRecalling, {}},
+    {P::kStandby, E::kGarbage, P::kRecalling, {}},
+    {P::kStandby, E::kRollBack, P::kRecalling, {}},
+    {P::kStandby, E::kStop, P::kRecalling, {}},
+    {P::kStandby, E::kSilenceOver, P::kRecalling, {}},
+
+    {P::kReleasing, E::kServingFrame, P::kConfirming, {}},
+    {P::kReleasing, E::kFailFrame, P::kRecalling, {}},
+    {P::kReleasing, E::kPeerDead, P::kRecalling, {}},
+    {P::kReleasing, E::kGarbage, P::kRecalling, {}},
+    {P::kReleasing, E::kRollBack, P::kRecalling, {}},
+    {P::kReleasing, E::kStop, P::kRecalling, {}},
+    {P::kReleasing, E::kSilenceOver, P::kRecalling, {}},
+    {P::kReleasing, E::kDeadline, P::kRecalling, {}},
+
+    // Frames only tell, the token decides: with the token still there, S has lied.
+    {P::kConfirming,
+     E::kTokenGone,
      P::kDraining,
      {F::kReportPromoted, F::kCloseListeners, F::kBeginDrain}},
-    {P::kStandby, E::kFailFrame, P::kAborting, {}},
-    {P::kStandby, E::kPeerDead, P::kAborting, {}},
-    {P::kStandby, E::kGarbage, P::kAborting, {}},
-    {P::kStandby, E::kRollBack, P::kAborting, {}},
-    {P::kStandby, E::kStop, P::kAborting, {}},
-    {P::kStandby, E::kSilenceOver, P::kAborting, {}},
+    {P::kConfirming, E::kTokenTaken, P::kAborting, {F::kSendAbort, F::kReportFailed}},
 
-    {P::kReleasing,
-     E::kServingFrame,
-     P::kDraining,
-     {F::kReportPromoted, F::kCloseListeners, F::kBeginDrain}},
-    {P::kReleasing, E::kFailFrame, P::kAborting, {}},
-    {P::kReleasing, E::kPeerDead, P::kAborting, {}},
-    {P::kReleasing, E::kGarbage, P::kAborting, {}},
-    {P::kReleasing, E::kRollBack, P::kAborting, {}},
-    {P::kReleasing, E::kStop, P::kAborting, {}},
-    {P::kReleasing, E::kSilenceOver, P::kAborting, {}},
-    {P::kReleasing, E::kDeadline, P::kAborting, {}},
+    {P::kRecalling, E::kTokenTaken, P::kAborting, {F::kSendAbort, F::kReportFailed}},
+    {P::kRecalling, E::kTokenGone, P::kYielding, {}},
+    {P::kRecalling, E::kPeerDead, P::kServing, {F::kReportFailed, F::kForgetPeer}},
 
-    {P::kAborting, E::kTokenTaken, P::kAborting, {F::kSendAbort, F::kReportFailed}},
-    {P::kAborting, E::kTokenGone, P::kYielding, {}},
-    {P::kAborting, E::kTokenStolen, P::kServing, {F::kKillPeer, F::kReportFailed, F::kForgetPeer}},
-    {P::kAborting, E::kPeerDead, P::kServing, {F::kReportFailed, F::kForgetPeer}},
+    {P::kAborting, E::kPeerDead, P::kServing, {F::kForgetPeer}},
     {P::kAborting, E::kDeadline, P::kServing, {F::kKillPeer, F::kForgetPeer}},
-    {P::kAborting,
-     E::kGarbage,
-     P::kAborting,
-     {}},  // what S sent before it read `abort`, lies included
+    // What S sent before it read `abort`, lies included.
+    {P::kAborting, E::kGarbage, P::kAborting, {}},
 
     {P::kYielding,
      E::kServingFrame,
      P::kDraining,
      {F::kReportPromoted, F::kCloseListeners, F::kBeginDrain}},
     {P::kYielding, E::kPeerDead, P::kServing, {F::kReportFailed, F::kForgetPeer}},
-    {P::kYielding, E::kAcceptingFrame, P::kYielding, {}},
-    {P::kYielding, E::kFailFrame, P::kYielding, {}},
-    {P::kYielding, E::kGarbage, P::kYielding, {F::kKillPeer}},
+    {P::kYielding, E::kTokenStolen, P::kServing, {F::kKillPeer, F::kReportFailed, F::kForgetPeer}},
+    // S owns: whatever it says, nothing but its own word or death ends this.
+    {P::kYielding, E::kGarbage, P::kYielding, {}},
 
     // The end.
     {P::kStopping,
@@ -153,15 +151,15 @@ constexpr Row kTable[] = {
 };
 
 constexpr absl::string_view kPhaseNames[] = {
-    "starting", "joining",  "adopting", "prepared", "accepting", "taking",   "serving",
-    "spawning", "offering", "sharing",  "standby",  "releasing", "aborting", "yielding",
-    "stopping", "draining", "leaving",  "drained",  "failed"};
+    "starting", "joining",  "adopting", "prepared", "accepting", "taking",     "serving",
+    "spawning", "offering", "sharing",  "standby",  "releasing", "confirming", "recalling",
+    "aborting", "yielding", "stopping", "draining", "leaving",   "drained",    "failed"};
 static_assert(sizeof(kPhaseNames) / sizeof(kPhaseNames[0]) == kPhaseCount);
 
 constexpr absl::string_view kEventNames[] = {
     "hello_frame",   "offer_frame",   "prepared_frame", "accept_frame", "accepting_frame",
-    "release_frame", "serving_frame", "abort_frame",    "fail_frame",   "wish_frame",
-    "refused_frame", "garbage",       "peer_dead",      "silent",       "answered",
+    "release_frame", "serving_frame", "abort_frame",    "fail_frame",   "refused_frame",
+    "garbage",       "wish_frame",    "peer_dead",      "silent",       "answered",
     "silence_over",  "stuck",         "flowing",        "spawn_failed", "token_taken",
     "token_gone",    "token_stolen",  "ready",          "not_ready",    "upgrade",
     "stop",          "roll_back",     "deadline",       "soak_over",    "lame_duck_over",
@@ -209,14 +207,16 @@ Limit LimitOf(Phase phase) {
     case Phase::kPrepared:
     case Phase::kSharing:
     case Phase::kReleasing:
+    case Phase::kYielding:  // counts only if S was not prepared; else a frame or a death leads out
       return Limit::kSwitch;
     case Phase::kAborting:
       return Limit::kPeerDrain;
     case Phase::kAccepting:
     case Phase::kTaking:
     case Phase::kServing:
-    case Phase::kStandby:   // the soak timer, and silence, lead out
-    case Phase::kYielding:  // a frame or a death
+    case Phase::kConfirming:
+    case Phase::kRecalling:
+    case Phase::kStandby:  // the soak timer, and silence, lead out
     case Phase::kStopping:
     case Phase::kDraining:  // the drain has its own deadline
     case Phase::kLeaving:

@@ -22,27 +22,29 @@
 namespace zdd {
 
 enum class Phase : uint8_t {
-  kStarting,   // first generation: readiness checks run, nobody else serves
-  kJoining,    // S: Hello is sent, the listeners come
-  kAdopting,   // S holds every listener; readiness checks run
-  kPrepared,   // S has told what it claims, and waits for `accept`
-  kAccepting,  // S accepts beside P, then alone
-  kTaking,     // S reads the token
-  kServing,    // the owner; no handoff
-  kSpawning,   // P has started S, which has not spoken yet
-  kOffering,   // P sends the listeners and waits until S is prepared
-  kSharing,    // both accept
-  kStandby,    // P accepts only what S did not claim, and watches
-  kReleasing,  // P has allowed S to take over
-  kAborting,   // P accepts again, and reads the token to take everything back
-  kYielding,   // P found the token gone: S has decided; P helps until it hears so
-  kStopping,   // lame duck: still accepting, while readiness says no
-  kDraining,   // no more work enters
-  kLeaving,    // S was aborted or failed: what it has in hand is finished
-  kDrained,    // end of a generation that did what it was asked
-  kFailed,     // end of one that did not
+  kStarting,    // first generation: readiness checks run, nobody else serves
+  kJoining,     // S: Hello is sent, the listeners come
+  kAdopting,    // S holds every listener; readiness checks run
+  kPrepared,    // S has told what it claims, and waits for `accept`
+  kAccepting,   // S accepts beside P, then alone
+  kTaking,      // S reads the token
+  kServing,     // the owner; no handoff
+  kSpawning,    // P has started S, which has not spoken yet
+  kOffering,    // P sends the listeners and waits until S is prepared
+  kSharing,     // both accept
+  kStandby,     // P accepts only what S did not claim, and watches
+  kReleasing,   // P has allowed S to take over
+  kConfirming,  // P heard that S serves, and reads the token to see that it does
+  kRecalling,   // P accepts again, and reads the token to take everything back
+  kAborting,    // P has it: S was told, and finishes what it has in hand
+  kYielding,    // P found the token gone: S has decided; P helps until it hears so
+  kStopping,    // lame duck: still accepting, while readiness says no
+  kDraining,    // no more work enters
+  kLeaving,     // S was aborted or failed: what it has in hand is finished
+  kDrained,     // end of a generation that did what it was asked
+  kFailed,      // end of one that did not
 };
-inline constexpr int kPhaseCount = 19;
+inline constexpr int kPhaseCount = 21;
 
 enum class Event : uint8_t {
   // Frames of the peer. One that its phase does not expect counts as kGarbage.
@@ -55,10 +57,12 @@ enum class Event : uint8_t {
   kServingFrame,
   kAbortFrame,
   kFailFrame,
-  kWishFrame,  // an upgrade that P was asked for and could not begin
   kRefusedFrame,
+  kGarbage,  // malformed, truncated, or out of order
+  // An upgrade that the predecessor was asked for and could not begin: told before kReleaseFrame if
+  // that carries it, or sent by an elder. Never garbage.
+  kWishFrame,
   // The peer, seen from outside.
-  kGarbage,      // malformed, truncated, or out of order
   kPeerDead,     // its pidfd is readable, and everything it sent has been read
   kSilent,       // nothing heard for 300 ms: help
   kAnswered,     // heard again
