@@ -146,7 +146,6 @@ constexpr Row kTable[] = {
     {P::kDraining, E::kAllGone, P::kDrained, {F::kEnd}},
     {P::kDraining, E::kStop, P::kDraining, {F::kHurryDrain}},
     {P::kDraining, E::kPeerDead, P::kDraining, {F::kForgetPeer}},
-    {P::kDraining, E::kFailFrame, P::kDraining, {}},
     {P::kDraining, E::kGarbage, P::kDraining, {F::kForgetPeer}},
 };
 
