@@ -27,7 +27,8 @@ extern char** environ;
 namespace zdd {
 namespace {
 
-// How long a look for something that no descriptor tells (a process that was stopped) waits before the next one.
+// How long a look for something that no descriptor tells (a process that was stopped) waits before
+// the next one.
 constexpr int kLookAgainMs = 2;
 
 std::string ServerPath() { return "tests/process/test_server"; }
@@ -80,7 +81,9 @@ pid_t Lineage::StartFirst(const std::vector<std::string>& lines) {
   return pid;
 }
 
-void Lineage::Signal(pid_t pid, int signal) { EXPECT_EQ(kill(pid, signal), 0) << "pid " << pid << "\n" << History(); }
+void Lineage::Signal(pid_t pid, int signal) {
+  EXPECT_EQ(kill(pid, signal), 0) << "pid " << pid << "\n" << History();
+}
 
 bool Lineage::ReadEvents(absl::Duration limit) {
   pollfd polled = {fifo_.get(), POLLIN, 0};
@@ -91,9 +94,11 @@ bool Lineage::ReadEvents(absl::Duration limit) {
   partial_.append(buffer, size);
   size_t end;
   while ((end = partial_.find('\n')) != std::string::npos) {
-    std::vector<std::string> words = absl::StrSplit(partial_.substr(0, end), absl::MaxSplits(' ', 2));
+    std::vector<std::string> words =
+        absl::StrSplit(partial_.substr(0, end), absl::MaxSplits(' ', 2));
     partial_.erase(0, end + 1);
-    TestEvent event{std::atoi(words[0].c_str()), words.size() > 1 ? words[1] : "", words.size() > 2 ? words[2] : ""};
+    TestEvent event{std::atoi(words[0].c_str()), words.size() > 1 ? words[1] : "",
+                    words.size() > 2 ? words[2] : ""};
     if (event.name == "test.started") living_.insert(event.pid);
     events_.push_back(std::move(event));
     awaited_.push_back(false);
@@ -114,9 +119,24 @@ TestEvent Lineage::Await(const std::string& name, pid_t pid, absl::Duration limi
       ReadEvents(left);
       continue;
     }
-    ADD_FAILURE() << "no event " << name << " of pid " << pid << " within " << limit << "\n" << History();
+    ADD_FAILURE() << "no event " << name << " of pid " << pid << " within " << limit << "\n"
+                  << History();
     return {};
   }
+}
+
+bool Lineage::AwaitUnlessEnded(const std::string& name, pid_t pid, absl::Duration limit) {
+  const Instant deadline = MonotonicNow() + limit;
+  while (MonotonicNow() < deadline) {
+    const bool ended = !Alive(pid);
+    if (Saw(name, pid)) return true;
+    if (ended) return false;
+    ReadEvents(absl::Milliseconds(10));
+  }
+  ADD_FAILURE() << "pid " << pid << " neither came to " << name << " nor ended within " << limit
+                << "\n"
+                << History();
+  return false;
 }
 
 bool Lineage::Saw(const std::string& name, pid_t pid) {
@@ -143,7 +163,8 @@ int Lineage::AwaitExit(pid_t pid, absl::Duration limit) {
     for (const auto& [ended, status] : ended_) {
       if (ended == pid) return status;
     }
-    // A child of another generation becomes ours only when that one has ended, or is collected by that.
+    // A child of another generation becomes ours only when that one has ended, or is collected by
+    // that.
     if (kill(pid, 0) != 0 && errno == ESRCH) {
       living_.erase(pid);
       return 0;
@@ -198,7 +219,8 @@ int Lineage::FdCount(pid_t pid) const {
 
 std::string Lineage::History() const {
   std::ostringstream text;
-  for (const TestEvent& event : events_) text << event.pid << " " << event.name << " " << event.message << "\n";
+  for (const TestEvent& event : events_)
+    text << event.pid << " " << event.name << " " << event.message << "\n";
   return text.str();
 }
 

@@ -6,7 +6,8 @@
 //   lineage.Signal(first, SIGUSR2);
 //   lineage.Await("upgrade.rolled_back", first);
 //
-// Events are waited for, never times. At its end every process is killed and collected, and the directory is checked.
+// Events are waited for, never times. At its end every process is killed and collected, and the
+// directory is checked.
 //
 // Threads: the test's.
 #ifndef TESTS_PROCESS_LINEAGE_H_
@@ -46,8 +47,12 @@ class Lineage {
 
   void Signal(pid_t pid, int signal);
 
-  // The next event of that name (of that process, if given) that was not awaited yet. A failure of the test after `limit`.
+  // The next event of that name (of that process, if given) that was not awaited yet. A failure of
+  // the test after `limit`.
   TestEvent Await(const std::string& name, pid_t pid = 0, absl::Duration limit = absl::Seconds(20));
+  // Waits for that event of `pid`, or its end: whether the event came.
+  bool AwaitUnlessEnded(const std::string& name, pid_t pid,
+                        absl::Duration limit = absl::Seconds(20));
   // Whether such an event has come by now.
   bool Saw(const std::string& name, pid_t pid = 0);
   // Waits for the end of a process: its exit status, or minus its signal.

@@ -1,5 +1,5 @@
-// A server that behaves as its script says, for tests of real generations: threads that answer HTTP/1.1 over zdd, and faults at
-// exact moments.
+// A server that behaves as its script says, for tests of real generations: threads that answer
+// HTTP/1.1 over zdd, and faults at exact moments.
 //
 //   test_server SCRIPT
 //
@@ -7,15 +7,19 @@
 //   name S | dir D | pid_file F | version V       Options
 //   mode pull|push|raw                            how every listener accepts (push)
 //   listen NAME ADDRESS                           any number of times
-//   standby_ms N | silence_ms N | ready_ms N | hello_ms N | join_ms N | delay_ms N | spread_ms N | grace_ms N | deadline_ms N
-//   fail exit N | crash | hang | notready | check TEXT | no_accept | hung_server
-//   at EVENT kill|stop|exit|garbage               does it to itself when it logs EVENT the first time
-//   events FIFO                                   where each event goes, as a line "pid generation event message"
-//   also NAME                                     a second service of that name in the same process
+//   standby_ms N | silence_ms N | ready_ms N | hello_ms N | join_ms N | delay_ms N | spread_ms N |
+//   grace_ms N | deadline_ms N fail exit N | crash | hang | hang_early | notready | check TEXT |
+//   no_accept | accept_once command WORDS                                 what an upgrade starts
+//   uid N                                         become that user first
+//   at EVENT kill|stop|stop_process|exit               does it to itself when it logs EVENT the
+//   first time events FIFO                                   where each event goes, as a line "pid
+//   generation event message" also NAME                                     a second service of
+//   that name in the same process
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -139,10 +143,12 @@ void Serve(zdd::Connection connection, std::string version) {
     size_t slow = head.find("/slow?ms=");
     if (slow != std::string::npos) slow_ms = std::atoi(head.c_str() + slow + 9);
     if (slow_ms > 0) poll(nullptr, 0, slow_ms);
-    const bool close = connection.ticket.ShouldClose() || absl::StrContains(head, "onnection: close");
-    const std::string body = absl::StrCat(version, " ", getpid(), "\n");
-    std::string response = absl::StrCat("HTTP/1.1 200 OK\r\nX-Version: ", version, "\r\nContent-Length: ", body.size(),
-                                        close ? "\r\nConnection: close" : "", "\r\n\r\n", body);
+    const bool close =
+        connection.ticket.ShouldClose() || absl::StrContains(head, "onnection: close");
+    const std::string body = "hello\n";
+    std::string response =
+        absl::StrCat("HTTP/1.1 200 OK\r\nX-Version: ", version, "\r\nContent-Length: ", body.size(),
+                     close ? "\r\nConnection: close" : "", "\r\n\r\n", body);
     if (!SendAll(fd, response)) return connection.ticket.Reset();
     if (close) {
       zdd::CloseGently(std::move(connection.fd), std::move(connection.ticket));
@@ -155,7 +161,8 @@ void Serve(zdd::Connection connection, std::string version) {
 // Accepts by itself, a thread for each socket.
 class ThreadAcceptor : public zdd::Acceptor {
  public:
-  ThreadAcceptor(zdd::Listener listener, std::string version) : listener_(listener), version_(std::move(version)) {}
+  ThreadAcceptor(zdd::Listener listener, std::string version)
+      : listener_(listener), version_(std::move(version)) {}
 
   void Start(int socket, zdd::OwnedFd fd) override {
     auto stop = std::make_shared<std::atomic<bool>>(false);
@@ -195,6 +202,7 @@ zdd::Options MakeOptions(const Script& script, const std::string& name, Events* 
   options.version = script.Get("version");
   options.runtime_dir = script.Get("dir");
   options.pid_file = script.Get("pid_file");
+  if (!script.Get("command").empty()) options.command = {script.Get("command")};
   options.upgrade_signal = SIGUSR2;
   options.stop_signals = {SIGTERM};
   options.standby = script.Ms("standby_ms", 100);
@@ -212,7 +220,11 @@ zdd::Options MakeOptions(const Script& script, const std::string& name, Events* 
   return options;
 }
 
-void Accept(zdd::Listener listener, std::string version) {
+void Accept(zdd::Listener listener, std::string version, bool once) {
+  if (once) {
+    zdd::Listener(listener).Accept();
+    pause();
+  }
   while (absl::optional<zdd::Connection> connection = listener.Accept()) {
     std::thread(Serve, *std::move(connection), version).detach();
   }
@@ -229,7 +241,8 @@ int Die(Events* events, const absl::Status& status) {
   return zdd::Fail(status);
 }
 
-absl::Status Begin(const Script& script, const std::string& name, Events* events, Running* running) {
+absl::Status Begin(const Script& script, const std::string& name, Events* events,
+                   Running* running) {
   absl::StatusOr<zdd::Service> service = zdd::Service::Create(MakeOptions(script, name, events));
   if (!service.ok()) return service.status();
   running->service = *std::move(service);
@@ -240,12 +253,11 @@ absl::Status Begin(const Script& script, const std::string& name, Events* events
     std::pair<std::string, std::string> listen = absl::StrSplit(it->second, ' ');
     absl::StatusOr<zdd::Listener> listener = running->service.Listen(listen.first, listen.second);
     if (!listener.ok()) return listener.status();
-    events->Tell("test.listening", absl::StrCat(listener->name(), " ", listener->address().ToString()));
+    events->Tell("test.listening",
+                 absl::StrCat(listener->name(), " ", listener->address().ToString()));
     absl::Status set;
     if (mode == "push") {
-      const bool hung = script.Get("fail") == "hung_server";
-      set = listener->OnConnection([version, hung](zdd::Connection connection) {
-        if (hung) poll(nullptr, 0, -1);
+      set = listener->OnConnection([version](zdd::Connection connection) {
         std::thread(Serve, std::move(connection), version).detach();
       });
     } else if (mode == "raw") {
@@ -257,7 +269,8 @@ absl::Status Begin(const Script& script, const std::string& name, Events* events
   }
   const std::string fail = script.Get("fail");
   if (fail == "notready") {
-    (void)running->service.AddReadinessCheck("never", [] { return absl::UnavailableError("not yet"); });
+    (void)running->service.AddReadinessCheck("never",
+                                             [] { return absl::UnavailableError("not yet"); });
   }
   if (absl::StartsWith(fail, "check ")) {
     (void)running->service.AddReadinessCheck(
@@ -280,15 +293,19 @@ int main(int argc, char** argv) {
   if (absl::StartsWith(fail, "exit ")) return std::atoi(fail.c_str() + 5);
   if (fail == "crash") raise(SIGSEGV);
   if (fail == "hang_early") pause();
+  int uid = 0;
+  if (absl::SimpleAtoi(script.Get("uid"), &uid) && setuid(uid) != 0) return 3;
 
   Running first;
   Running second;
-  if (absl::Status status = Begin(script, script.Get("name", "test"), events, &first); !status.ok()) {
+  if (absl::Status status = Begin(script, script.Get("name", "test"), events, &first);
+      !status.ok()) {
     return Die(events, status);
   }
   if (fail == "hang") pause();
   if (!script.Get("also").empty()) {
-    if (absl::Status status = Begin(script, script.Get("also"), events, &second); !status.ok()) return Die(events, status);
+    if (absl::Status status = Begin(script, script.Get("also"), events, &second); !status.ok())
+      return Die(events, status);
   }
   if (absl::Status status = first.service.Start(); !status.ok()) return Die(events, status);
   if (!script.Get("also").empty()) {
@@ -298,7 +315,7 @@ int main(int argc, char** argv) {
   if (script.Get("mode") == "pull" && fail != "no_accept") {
     for (Running* running : {&first, &second}) {
       for (const zdd::Listener& listener : running->listeners) {
-        threads.emplace_back(Accept, listener, script.Get("version"));
+        threads.emplace_back(Accept, listener, script.Get("version"), fail == "accept_once");
       }
     }
   }

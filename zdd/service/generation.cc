@@ -171,7 +171,7 @@ void Generation::Do(Effect effect) {
       return context_.listeners->CloseUnclaimed();
     case Effect::kCloseListeners:
       context_.host->CloseControl();
-      return context_.listeners->Close();
+      return context_.listeners->Close(/*take_queued=*/machine_.phase() == Phase::kDraining);
     case Effect::kUnlinkSockets:
       return context_.host->Unlink();
     case Effect::kBeginDrain:

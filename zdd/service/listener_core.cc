@@ -163,12 +163,12 @@ void ListenerCore::ForgetPeer() {
   for (ListenSocket& socket : borrowed) mode_->TakeQueued(socket.fd.get());
 }
 
-void ListenerCore::Close() {
+void ListenerCore::Close(bool take_queued) {
   if (std::exchange(closed_, true)) return;
   std::vector<ListenSocket> sockets = std::move(sockets_);
   sockets_.clear();
   Apply(nullptr);
-  if (mode_ == nullptr) return;
+  if (mode_ == nullptr || !take_queued) return;
   for (ListenSocket& socket : sockets) {
     if (!socket.claimed && !socket.borrowed && transport() != Transport::kUdp) {
       mode_->TakeQueued(socket.fd.get());

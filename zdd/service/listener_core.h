@@ -76,9 +76,9 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   // The handoff has ended badly for the successor: its sockets are emptied and closed, ours are
   // ours again.
   void ForgetPeer();
-  // What waits on sockets that the successor did not claim is accepted, then all are closed, for
-  // good.
-  void Close();
+  // Closes all sockets, for good. `take_queued`: what waits on those that no successor serves is
+  // accepted first. A successor that gives up takes nothing: its predecessor serves that queue.
+  void Close(bool take_queued);
   void End();     // Accept() ends
   void Detach();  // the loop goes
 

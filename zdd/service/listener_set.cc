@@ -302,8 +302,8 @@ bool ListenerSet::ready() const {
                      [](const auto& core) { return core->ready(); });
 }
 
-void ListenerSet::Close() {
-  for (const auto& core : listeners_) core->Close();
+void ListenerSet::Close(bool take_queued) {
+  for (const auto& core : listeners_) core->Close(take_queued);
 }
 
 void ListenerSet::End() {

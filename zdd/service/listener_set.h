@@ -68,7 +68,7 @@ class ListenerSet {
   // Lets go of the loop, for good; handles may live on.
   void Detach();
   bool ready() const;
-  void Close();
+  void Close(bool take_queued);
   void End();
   void Unlink();
 

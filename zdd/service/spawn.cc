@@ -32,8 +32,8 @@ constexpr int kParkingFd = 100;
 static_assert(kParkingFd >= kFirstChannelFd + static_cast<int>(kInheritedChannelsMax));
 
 // They name descriptors that do not pass. LISTEN_PID alone would not do: pids are reused.
-constexpr absl::string_view kUntrueVariables[] = {kChannelsVariable, "LISTEN_FDS", "LISTEN_FDNAMES",
-                                                  "LISTEN_PID", "LISTEN_PIDFDID"};
+constexpr absl::string_view kListenVariables[] = {"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID",
+                                                  "LISTEN_PIDFDID"};
 
 // Nohup, and the shells' background jobs.
 constexpr int kIgnoredByTheStarter[] = {SIGHUP, SIGINT, SIGQUIT};
@@ -172,7 +172,7 @@ void SetSignals(const SpawnRequest& request, posix_spawnattr_t* attributes) {
 
 bool IsUntrue(absl::string_view variable) {
   absl::string_view name = variable.substr(0, variable.find('='));
-  return absl::c_linear_search(kUntrueVariables, name);
+  return name == kChannelsVariable || absl::c_linear_search(kListenVariables, name);
 }
 
 std::vector<std::string> EnvironmentFor(const ProcessImage& image,

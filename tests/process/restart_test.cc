@@ -1,0 +1,184 @@
+// A service replaces its process while clients hammer it, in each way to accept.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/load/load_client.h"
+#include "tests/process/lineage.h"
+
+namespace zdd {
+namespace {
+
+const absl::Duration kLong = absl::Seconds(20);
+
+LoadOptions SomeOfEach(const std::string& address) {
+  LoadOptions options;
+  options.address = address;
+  options.groups = {
+      {.kind = LoadKind::kNew, .connections = 8, .rate = 300},
+      {.kind = LoadKind::kKeepAlive, .connections = 8, .rate = 300},
+      {.kind = LoadKind::kKeepAlive, .connections = 10, .think = absl::Milliseconds(20)},
+      {.kind = LoadKind::kSlow, .connections = 4, .length = absl::Milliseconds(200)},
+      {.kind = LoadKind::kLate, .connections = 4, .delay = absl::Milliseconds(100)}};
+  options.timeout = absl::Seconds(15);
+  return options;
+}
+
+std::string Pid(const Lineage& lineage) {
+  std::string text;
+  std::getline(std::ifstream(lineage.dir().File("pid")) >> std::ws, text);
+  return text;
+}
+
+class RestartTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(RestartTest, LosesNothingOverFiveGenerations) {
+  Lineage lineage({"mode " + GetParam(), "listen http tcp://127.0.0.1:0"});
+  pid_t owner = lineage.StartFirst({"version v1"});
+  auto load = LoadClient::Start(SomeOfEach(lineage.Address()));
+  ASSERT_TRUE(load.ok()) << load.status();
+  int fds = 0;
+  for (int i = 2; i <= 6; ++i) {
+    const std::string version = absl::StrCat("v", i);
+    lineage.Script({"version " + version});
+    (*load)->Mark(version);
+    lineage.Signal(owner, SIGUSR2);
+    TestEvent started = lineage.Await("test.started");
+    lineage.Await("phase.serving", started.pid);
+    EXPECT_TRUE((*load)->AwaitVersion(version, kLong));
+    (*load)->MarkEnd();
+    EXPECT_EQ(Pid(lineage), absl::StrCat(started.pid));
+    EXPECT_EQ(lineage.AwaitExit(owner), 0);
+    owner = started.pid;
+    if (i == 3) fds = lineage.FdCount(owner);
+  }
+  LoadReport report = (*load)->Stop();
+  EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage.History();
+  EXPECT_GT(report.requests(), 500);
+  lineage.Signal(owner, SIGTERM);
+  EXPECT_EQ(lineage.AwaitExit(owner), 0);
+  EXPECT_GT(fds, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(EachWayToAccept, RestartTest, ::testing::Values("push", "pull", "raw"),
+                         [](const auto& info) { return info.param; });
+
+TEST(RestartTest, ASuccessorStartedByHandFindsTheOwnerAndTakesOver) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0"});
+  pid_t first = lineage.StartFirst({"version v1"});
+  const std::string address = lineage.Address();
+  auto load = LoadClient::Start(SomeOfEach(address));
+  ASSERT_TRUE(load.ok()) << load.status();
+  lineage.Script({"version v2"});
+  pid_t second = lineage.Start();
+  lineage.Await("phase.serving", second);
+  EXPECT_EQ(lineage.AwaitExit(first), 0);
+  EXPECT_EQ(lineage.Address(), address);  // port 0 keeps its port
+  EXPECT_TRUE((*load)->AwaitVersion("v2", kLong));
+  LoadReport report = (*load)->Stop();
+  EXPECT_EQ(report.lost(), 0) << report.ToTable();
+}
+
+TEST(RestartTest, NoDescriptorLeaksOverTwentyGenerations) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "listen unix unix:x.sock",
+                   "listen abstract unix:@zdd-test", "standby_ms 0", "spread_ms 0", "grace_ms 0"});
+  pid_t owner = lineage.StartFirst({"version v1"});
+  int before = 0;
+  for (int i = 0; i < 20; ++i) {
+    lineage.Script({absl::StrCat("version v", i + 2)});
+    lineage.Signal(owner, SIGUSR2);
+    pid_t next = lineage.Await("test.started").pid;
+    lineage.Await("phase.serving", next);
+    EXPECT_EQ(lineage.AwaitExit(owner), 0);
+    lineage.Await("elder.gone", next);
+    owner = next;
+    if (i == 0) before = lineage.FdCount(owner);
+  }
+  EXPECT_EQ(lineage.FdCount(owner), before);
+  lineage.Signal(owner, SIGTERM);
+  EXPECT_EQ(lineage.AwaitExit(owner), 0);
+  EXPECT_EQ(access("x.sock", F_OK), -1);  // the last owner removes it
+}
+
+TEST(RestartTest, AListenerIsAddedDroppedAndRebound) {
+  Lineage lineage({"standby_ms 300"});
+  lineage.Script({"version v1", "listen keep tcp://127.0.0.1:0", "listen drop tcp://127.0.0.1:0",
+                  "listen move tcp://127.0.0.1:0"});
+  pid_t first = lineage.Start();
+  lineage.Await("phase.serving", first);
+  auto dropped =
+      LoadClient::Start({.address = lineage.Address("drop"),
+                         .groups = {{.kind = LoadKind::kNew, .connections = 4, .rate = 200}}});
+  auto kept = LoadClient::Start(SomeOfEach(lineage.Address("keep")));
+  auto moved =
+      LoadClient::Start({.address = lineage.Address("move"),
+                         .groups = {{.kind = LoadKind::kNew, .connections = 4, .rate = 200}}});
+  ASSERT_TRUE(kept.ok() && dropped.ok() && moved.ok());
+  lineage.Script({"version v2", "listen keep " + lineage.Address("keep"),
+                  "listen move tcp://127.0.0.2:0", "listen add tcp://127.0.0.1:0"});
+  lineage.Signal(first, SIGUSR2);
+  lineage.Await("phase.standby", first);
+  // In standby the old addresses are served on, by the predecessor.
+  EXPECT_EQ((*dropped)->Stop().lost(), 0);
+  EXPECT_EQ((*moved)->Stop().lost(), 0);
+  TestEvent promoted = lineage.Await("upgrade.promoted", first);
+  EXPECT_TRUE(absl::StrContains(promoted.message, "listener \"drop\" dropped")) << promoted.message;
+  EXPECT_TRUE(absl::StrContains(promoted.message, "listener \"move\" rebound")) << promoted.message;
+  EXPECT_EQ(lineage.AwaitExit(first), 0);
+  EXPECT_TRUE((*kept)->AwaitVersion("v2", kLong));
+  EXPECT_EQ((*kept)->Stop().lost(), 0);
+  auto added =
+      LoadClient::Start({.address = lineage.Address("add"),
+                         .groups = {{.kind = LoadKind::kNew, .connections = 4, .rate = 100}}});
+  ASSERT_TRUE(added.ok());
+  EXPECT_TRUE((*added)->AwaitAllGroups(kLong));
+  EXPECT_EQ((*added)->Stop().lost(), 0);
+}
+
+TEST(RestartTest, TwoServicesOfOneProcessUpgradeAsOneProcess) {
+  Lineage lineage({"name a", "also b", "listen http tcp://127.0.0.1:0"});
+  pid_t first = lineage.StartFirst({"version v1"});
+  lineage.Await("phase.serving", first);
+  lineage.Script({"version v2"});
+  lineage.Signal(first, SIGUSR2);
+  pid_t second = lineage.Await("test.started").pid;
+  lineage.Await("phase.serving", second);
+  lineage.Await("phase.serving", second);
+  EXPECT_EQ(lineage.AwaitExit(first), 0);
+  EXPECT_FALSE(lineage.Saw("upgrade.rolled_back"));
+  lineage.Signal(second, SIGTERM);
+  EXPECT_EQ(lineage.AwaitExit(second), 0);
+}
+
+TEST(RestartTest, AnUpgradeAskedForDuringAHandoffRunsAfterIt) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "standby_ms 300"});
+  pid_t first = lineage.StartFirst({"version v1"});
+  lineage.Script({"version v2"});
+  lineage.Signal(first, SIGUSR2);
+  lineage.Await("phase.standby", first);
+  lineage.Script({"version v3"});
+  lineage.Signal(first, SIGUSR2);
+  pid_t second = lineage.Await("test.started").pid;
+  lineage.Await("phase.serving", second);
+  pid_t third = lineage.Await("test.started").pid;
+  lineage.Await("phase.serving", third);
+  EXPECT_EQ(lineage.AwaitExit(second), 0);
+}
+
+TEST(RestartTest, StopDuringAHandoffStopsTheService) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "standby_ms 5000"});
+  pid_t first = lineage.StartFirst({"version v1"});
+  lineage.Script({"version v2"});
+  lineage.Signal(first, SIGUSR2);
+  pid_t second = lineage.Await("test.started").pid;
+  lineage.Await("phase.standby", first);
+  lineage.Signal(first, SIGTERM);
+  EXPECT_EQ(lineage.AwaitExit(second), 1);
+  EXPECT_EQ(lineage.AwaitExit(first), 0);
+}
+
+}  // namespace
+}  // namespace zdd
