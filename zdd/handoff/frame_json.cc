@@ -6,11 +6,10 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/handoff/frames.h"
+#include "zdd/handoff/percent.h"
 
 namespace zdd {
 namespace {
@@ -20,40 +19,8 @@ using Json = nlohmann::ordered_json;
 constexpr int kIntMax = 0x7fffffff;
 constexpr size_t kShownBytesMax = 40;  // of a wrong value, in an error message
 
-bool Plain(unsigned char c) { return c > 0x20 && c < 0x7f && c != '%'; }
-
-std::string Escape(absl::string_view bytes) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string text;
-  text.reserve(bytes.size());
-  for (unsigned char c : bytes) {
-    if (Plain(c) || c == ' ') {
-      text += static_cast<char>(c);
-    } else {
-      text += {'%', kHex[c >> 4], kHex[c & 15]};
-    }
-  }
-  return text;
-}
-
-bool Unescape(absl::string_view text, std::string* bytes) {
-  while (!text.empty()) {
-    const char c = text[0];
-    text.remove_prefix(1);
-    if (c != '%') {
-      *bytes += c;
-      continue;
-    }
-    if (text.size() < 2 || !absl::ascii_isxdigit(text[0]) || !absl::ascii_isxdigit(text[1]))
-      return false;
-    *bytes += absl::HexStringToBytes(text.substr(0, 2));
-    text.remove_prefix(2);
-  }
-  return true;
-}
-
 std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
 }
 
 std::string Shown(const Json& json) {
@@ -71,7 +38,7 @@ class Writer {
   explicit Writer(Json* object) : object_(*object) {}
 
   void Text(const char* key, const std::string& value, size_t bytes_max) {
-    object_[key] = Escape(absl::string_view(value).substr(0, bytes_max));
+    object_[key] = PercentEncode(absl::string_view(value).substr(0, bytes_max));
   }
   void Number(const char* key, int value, int, int) { object_[key] = value; }
   void Flag(const char* key, bool value) { object_[key] = value; }
@@ -91,7 +58,7 @@ class Writer {
              size_t bytes_max) {
     object_[key] = Json::array();
     for (size_t i = 0; i < values.size() && i < max; ++i)
-      object_[key].push_back(Escape(absl::string_view(values[i]).substr(0, bytes_max)));
+      object_[key].push_back(PercentEncode(absl::string_view(values[i]).substr(0, bytes_max)));
   }
   template <typename T>
   void List(const char* key, const std::vector<T>& values, size_t max) {
@@ -198,17 +165,17 @@ class Reader {
   void ReadText(const Json& json, std::string path, size_t bytes_max, std::string* value) {
     const std::string want = absl::StrCat("a text of at most ", bytes_max, " bytes");
     if (!json.is_string()) return Fail(path, Shown(json), want);
-    if (!Unescape(json.get_ref<const std::string&>(), value))
-      return Fail(path, Shown(json), "two hexadecimal digits behind each %");
-    if (value->size() > bytes_max) Fail(path, Shown(json), want);
+    absl::optional<std::string> bytes = PercentDecode(json.get_ref<const std::string&>());
+    if (!bytes.has_value()) return Fail(path, Shown(json), "two hexadecimal digits behind each %");
+    if (bytes->size() > bytes_max) return Fail(path, Shown(json), want);
+    *value = *std::move(bytes);
   }
 
   void ReadInteger(const Json& json, const std::string& path, int64_t min, int64_t max,
                    int64_t* value) {
-    const bool fits =
-        json.is_number_unsigned()
-            ? json.get<uint64_t>() <= uint64_t(max) && json.get<int64_t>() >= min
-            : json.is_number_integer() && json.get<int64_t>() >= min && json.get<int64_t>() <= max;
+    const bool huge = json.is_number_unsigned() && json.get<uint64_t>() > uint64_t(max);
+    const bool fits = json.is_number_integer() && !huge && json.get<int64_t>() >= min &&
+                      json.get<int64_t>() <= max;
     if (!fits) return Fail(path, Shown(json), absl::StrCat(min, " to ", max));
     *value = json.get<int64_t>();
   }
@@ -241,6 +208,9 @@ class Reader {
 // What a Reader fills and a Writer only looks at.
 template <typename V, typename F>
 using Of = typename V::template Subject<F>&;
+
+template <typename V>
+void Describe(V&, const WithoutFields&) {}
 
 template <typename V>
 void Describe(V& v, Of<V, HelloFrame> f) {
@@ -339,22 +309,6 @@ template <typename V>
 void Describe(V& v, Of<V, RefusedFrame> f) {
   v.Text("reason", f.reason, kReasonBytesMax);
 }
-
-// Frames that say all by their name.
-template <typename V>
-void Describe(V&, Of<V, OfferAckFrame>) {}
-template <typename V>
-void Describe(V&, Of<V, AcceptFrame>) {}
-template <typename V>
-void Describe(V&, Of<V, AcceptingFrame>) {}
-template <typename V>
-void Describe(V&, Of<V, ServingFrame>) {}
-template <typename V>
-void Describe(V&, Of<V, WishFrame>) {}
-template <typename V>
-void Describe(V&, Of<V, PingFrame>) {}
-template <typename V>
-void Describe(V&, Of<V, PongFrame>) {}
 
 template <typename T>
 void Writer::Fill(Json* json, const T& value) {

@@ -30,6 +30,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
+#include "zdd/handoff/frame_limits.h"
 #include "zdd/handoff/handoff_table.h"
 
 namespace zdd {
@@ -40,23 +41,10 @@ inline constexpr int kProtocol = 1;
 // No Listener may have this name: in an offer it is the control socket's.
 inline constexpr absl::string_view kControlName = "@control";
 
-// Limits. What is longer is cut by Encode and refused by Decode.
-inline constexpr size_t kChunkBytesMax = 48 * 1024;  // of a frame, as an FdChannel carries it
-inline constexpr size_t kChunkFdsMax = 252;
-inline constexpr size_t kServiceNameBytesMax = 40;
-inline constexpr size_t kListenerNameBytesMax = 128;
-inline constexpr size_t kVersionBytesMax = 64;
-inline constexpr size_t kBuildBytesMax = 128;
-inline constexpr size_t kFeatureBytesMax = 40;
-inline constexpr size_t kAddressBytesMax = 400;  // a Unix path of 107 bytes, each as %XX
-inline constexpr size_t kDeviceBytesMax = 16;    // IFNAMSIZ
-inline constexpr size_t kReasonBytesMax = 2000;
-inline constexpr size_t kStateBytesMax = 40;
-inline constexpr size_t kProtocolsMax = 16;
-inline constexpr size_t kFeaturesMax = 64;
-inline constexpr size_t kOlderGenerationsMax = 64;
-inline constexpr int kSocketsPerListenerMax = 64;
-inline constexpr absl::Duration kTimeMax = absl::Hours(24 * 365);
+// Frames that say all by their name.
+struct WithoutFields {
+  friend bool operator==(const WithoutFields&, const WithoutFields&) = default;
+};
 
 struct HelloFrame {
   std::vector<int> protocols;
@@ -117,9 +105,7 @@ struct OfferFrame {
 };
 
 // Answers each OfferFrame but the last one, which PreparedFrame answers.
-struct OfferAckFrame {
-  friend bool operator==(const OfferAckFrame&, const OfferAckFrame&) = default;
-};
+struct OfferAckFrame : WithoutFields {};
 
 // What the successor serves. Carries the sockets that it bound for names that the predecessor
 // serves too. See SplitPrepared.
@@ -130,22 +116,15 @@ struct PreparedFrame {
   friend bool operator==(const PreparedFrame&, const PreparedFrame&) = default;
 };
 
-struct AcceptFrame {
-  friend bool operator==(const AcceptFrame&, const AcceptFrame&) = default;
-};
-
-struct AcceptingFrame {
-  friend bool operator==(const AcceptingFrame&, const AcceptingFrame&) = default;
-};
+struct AcceptFrame : WithoutFields {};
+struct AcceptingFrame : WithoutFields {};
 
 struct ReleaseFrame {
   bool wish = false;  // begin an upgrade once you own
   friend bool operator==(const ReleaseFrame&, const ReleaseFrame&) = default;
 };
 
-struct ServingFrame {
-  friend bool operator==(const ServingFrame&, const ServingFrame&) = default;
-};
+struct ServingFrame : WithoutFields {};
 
 struct OlderGeneration {
   int number = 0;
@@ -171,9 +150,7 @@ struct FailFrame {
   friend bool operator==(const FailFrame&, const FailFrame&) = default;
 };
 
-struct WishFrame {
-  friend bool operator==(const WishFrame&, const WishFrame&) = default;
-};
+struct WishFrame : WithoutFields {};
 
 // Another handoff is under way.
 struct BusyFrame {
@@ -188,13 +165,8 @@ struct RefusedFrame {
   friend bool operator==(const RefusedFrame&, const RefusedFrame&) = default;
 };
 
-struct PingFrame {
-  friend bool operator==(const PingFrame&, const PingFrame&) = default;
-};
-
-struct PongFrame {
-  friend bool operator==(const PongFrame&, const PongFrame&) = default;
-};
+struct PingFrame : WithoutFields {};
+struct PongFrame : WithoutFields {};
 
 using Frame =
     std::variant<HelloFrame, WelcomeFrame, OfferFrame, OfferAckFrame, PreparedFrame, AcceptFrame,
