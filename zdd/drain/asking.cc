@@ -59,7 +59,7 @@ bool DoFromOutside(const TicketSlot& slot, Ask ask, AskTally* tally) {
 void AskPinned(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally) {
   const bool busy = IsBusy(*slot);
   const Ask level = std::max(LevelOf(*slot), DueFor(*core, *slot, reach, busy));
-  slot->level.store(static_cast<uint8_t>(level), std::memory_order_seq_cst);
+  slot->level.store(static_cast<uint8_t>(level), std::memory_order_relaxed);
   const Ask ask = ToTell(*slot, busy);
   if (ask <= CarriedOut(*slot)) return;
   if (HasCallback(*slot)) {

@@ -8,7 +8,9 @@ namespace zdd {
 
 Drain::Drain(std::shared_ptr<TicketTable> table) : table_(std::move(table)) {}
 
-Drain::~Drain() { table_->EndDraining(); }
+Drain::~Drain() {
+  if (state() != DrainState::kServing) table_->EndDraining();
+}
 
 void Drain::Begin(const DrainPlan& plan, absl::string_view reason, Instant now) {
   report_.reason = std::string(reason);
@@ -16,7 +18,7 @@ void Drain::Begin(const DrainPlan& plan, absl::string_view reason, Instant now) 
   FittedPlan fitted = Fitted(plan);
   report_.adjustments = std::move(fitted.adjustments);
   machine_.Begin(fitted.plan, now);
-  table_->BeginDraining(machine_.reach());
+  table_->BeginDraining();
   sums_at_begin_ = table_->Sums();
 }
 
@@ -49,7 +51,7 @@ Instant Drain::Work(Instant now) {
   if (now >= machine_.next()) pass_wanted_ = true;
   const bool was_drained = drained();
   machine_.Tick(now, table_->Sums().live());
-  table_->BeginDraining(machine_.reach());
+  table_->SetReach(machine_.reach());
   if (drained() && !was_drained) Finish(now);
 
   const bool more_waiting = table_->AskWaiting(machine_.reach(), &tally_);

@@ -4,9 +4,8 @@
 
 namespace zdd {
 
-void Ticket::Leave() {
-  TicketSlot* slot = static_cast<TicketSlot*>(std::exchange(flags_, nullptr));
-  std::exchange(core_, nullptr)->Leave(slot);
+void Ticket::Leave(TicketCore* core, TicketFlags* flags) {
+  core->Leave(static_cast<TicketSlot*>(flags));
 }
 
 int Ticket::AskedFd() {

@@ -61,7 +61,7 @@ class [[nodiscard]] Ticket {
 
   // Ends it: the work is done.
   void Reset() {
-    if (flags_ != nullptr) Leave();
+    if (flags_ != nullptr) Leave(core_, std::exchange(flags_, nullptr));
   }
 
   // Whether a request is in hand.
@@ -99,7 +99,7 @@ class [[nodiscard]] Ticket {
  private:
   friend class TicketTable;
   Ticket(TicketCore* core, TicketFlags* flags) : core_(core), flags_(flags) {}
-  void Leave();
+  static void Leave(TicketCore* core, TicketFlags* flags);
 
   TicketCore* core_ = nullptr;  // lives as long as any ticket of its
   TicketFlags* flags_ = nullptr;

@@ -31,7 +31,7 @@ void WaitWhile(const std::atomic<uint8_t>& pin) {
 
 }  // namespace
 
-constinit thread_local TicketCore::Running TicketCore::running_;
+constinit thread_local TicketCore::PinHeld* TicketCore::held_ = nullptr;
 
 TicketCore::TicketCore(Instant (*clock)())
     : clock_(clock), start_(RandomStart()), coarse_ns_(absl::ToInt64Nanoseconds(clock())) {}
@@ -44,66 +44,51 @@ std::shared_ptr<TicketCore> TicketCore::Create(Instant (*clock)()) {
 
 // ---- Entering and leaving
 
-TicketSlot* TicketCore::Enter(uint8_t kind, int fd) {
+TicketSlot* TicketCore::EnterSlowly(uint8_t kind, int fd) {
   TicketSlot* slot = Take(Mine());
-  slot->kind.store(kind, std::memory_order_relaxed);
-  slot->level.store(0, std::memory_order_relaxed);
-  slot->told.store(0, std::memory_order_relaxed);
-  slot->done.store(0, std::memory_order_relaxed);
-  slot->entered_ns.store(coarse_ns_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  slot->fd = fd;
-  if (fd >= 0) {
-    slot->cookie = SocketCookie(fd);
-    slot->entered_ns.store(absl::ToInt64Nanoseconds(clock_()), std::memory_order_relaxed);
-  }
-  if (draining_.load(std::memory_order_relaxed)) {
-    BirthWhileDraining(slot);
-  } else {
-    // Release: who sees it live sees the fields.
-    slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
-  }
-  return slot;
-}
+  const bool draining = (mode() & kDraining) != 0;
+  if (fd < 0 && !draining) return Begin(slot, kind);
 
-// A wave may pass this place between the look at it and the birth: then the next pass asks.
-void TicketCore::BirthWhileDraining(TicketSlot* slot) {
+  slot->kind.store(kind, std::memory_order_relaxed);
+  slot->fd = fd;
+  slot->cookie = fd >= 0 ? SocketCookie(fd) : 0;
   slot->entered_ns.store(absl::ToInt64Nanoseconds(clock_()), std::memory_order_relaxed);
-  Reach reach;
-  reach.goodbye = goodbye_.load(std::memory_order_relaxed);
-  reach.cut = cut_.load(std::memory_order_relaxed);
-  const Ask due = Due(reach, PlaceOf(*slot), /*busy=*/true, absl::InfiniteDuration());
+  Ask due = Ask::kNone;
+  if (draining) {
+    // A wave may pass this place between the look at it and the birth: then the next pass asks.
+    Reach reach;
+    reach.goodbye = goodbye_.load(std::memory_order_relaxed);
+    reach.cut = cut_.load(std::memory_order_relaxed);
+    due = Due(reach, PlaceOf(*slot), /*busy=*/true, absl::InfiniteDuration());
+  }
   slot->level.store(static_cast<uint8_t>(due), std::memory_order_relaxed);
   slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
   if (due == Ask::kCloseNow) AskAgain(slot);
+  return slot;
 }
 
-void TicketCore::Leave(TicketSlot* slot) {
-  Magazine* mine = Mine();
-  slot->life.exchange(TicketFlags::kFree, std::memory_order_seq_cst);
-  if (slot->pin.load(std::memory_order_seq_cst) != 0 ||
-      slot->has_callback.load(std::memory_order_relaxed) != 0 || draining()) {
-    return LeaveSlowly(mine, slot);
-  }
+void TicketCore::LeaveSlowly(TicketSlot* slot, uint8_t mode) {
   const uint8_t level = slot->level.load(std::memory_order_relaxed);
-  Put(mine, slot);
-  CountLeft(mine, level);
-}
-
-void TicketCore::LeaveSlowly(Magazine* mine, TicketSlot* slot) {
-  const bool inside = slot == running_.slot;
   absl::AnyInvocable<void(Ask)> callback;  // dies last: what it holds may be anything
-  if (inside) {
-    running_.ended = true;
+  Magazine* mine = Mine();
+  if (PinHeld* held = FindHeld(slot); held != nullptr) {
+    held->ended = true;
   } else {
+    slot->life.exchange(TicketFlags::kFree, std::memory_order_seq_cst);  // the fence before the pin
     WaitWhile(slot->pin);
     callback = std::exchange(slot->callback, nullptr);
-    slot->has_callback.store(0, std::memory_order_relaxed);
+    PutClean(mine, slot);
   }
-  const uint8_t level = slot->level.load(std::memory_order_relaxed);
-  const bool wake = draining();
-  if (!inside) Put(mine, slot);
-  CountLeft(mine, level);
-  if (wake) Wake();  // `this` lives: the thread's magazine holds it
+  CountLeft(mine, level, mode);
+  if ((mode & kDraining) != 0) Wake();  // `this` lives: the thread's magazine holds it
+}
+
+void TicketCore::PutClean(Magazine* mine, TicketSlot* slot) {
+  slot->level.store(0, std::memory_order_relaxed);
+  slot->told.store(0, std::memory_order_relaxed);
+  slot->done.store(0, std::memory_order_relaxed);
+  slot->has_callback.store(0, std::memory_order_relaxed);
+  Put(mine, slot);
 }
 
 // ---- Pins and callbacks
@@ -116,54 +101,66 @@ void TicketCore::Pin(TicketSlot* slot) {
   }
 }
 
+TicketCore::PinHeld* TicketCore::FindHeld(const TicketSlot* slot) {
+  PinHeld* held = held_;
+  while (held != nullptr && held->slot != slot) held = held->outer;
+  return held;
+}
+
 void TicketCore::WithPin(TicketSlot* slot, absl::FunctionRef<void()> use) {
   Pin(slot);
+  PinHeld held = {slot, held_};
+  held_ = &held;
   if (slot->life.load(std::memory_order_seq_cst) != TicketFlags::kFree) use();
-  slot->pin.store(0, std::memory_order_seq_cst);
-  if (std::exchange(running_.ended, false)) Put(Mine(), slot);
+  held_ = held.outer;
+  slot->pin.store(0, std::memory_order_release);
+  if (held.ended) PutClean(Mine(), slot);
 }
 
 bool TicketCore::TryWithPin(TicketSlot* slot, absl::FunctionRef<void()> use) {
   uint8_t free = 0;
   if (!slot->pin.compare_exchange_strong(free, 1, std::memory_order_seq_cst)) return false;
   if (slot->life.load(std::memory_order_seq_cst) != TicketFlags::kFree) use();
-  slot->pin.store(0, std::memory_order_seq_cst);
+  slot->pin.store(0, std::memory_order_release);
   return true;
 }
 
-// The callback is moved out while it runs, so that it can replace itself and end its ticket; and it
-// is destroyed, where it is not needed any more, while that is still so.
+// The callback may replace itself and end its ticket; so may what it holds, when it is destroyed.
+// Both are carried out here, when it has returned.
 void TicketCore::RunCallback(TicketSlot* slot, Ask ask) {
-  absl::AnyInvocable<void(Ask)> callback = std::exchange(slot->callback, nullptr);
-  slot->has_callback.store(0, std::memory_order_relaxed);
-  running_ = {slot};
-  callback(ask);
-  if (running_.replaced || running_.ended) callback = nullptr;
-  if (running_.ended) slot->callback = nullptr;
-  running_.slot = nullptr;
-  if (callback != nullptr) slot->callback = std::move(callback);
+  PinHeld* held = FindHeld(slot);
+  slot->callback(ask);
+  while (held->replaced && !held->ended) {
+    held->replaced = false;
+    std::swap(slot->callback, held->replacement);
+    held->replacement = nullptr;
+  }
+  if (held->ended) slot->callback = nullptr;
   slot->has_callback.store(slot->callback != nullptr ? 1 : 0, std::memory_order_relaxed);
 }
 
 void TicketCore::OnAsk(TicketSlot* slot, absl::AnyInvocable<void(Ask)> callback) {
-  const bool inside = slot == running_.slot;
-  if (inside) {
-    running_.replaced = true;
+  uint8_t told = 0;
+  if (PinHeld* held = FindHeld(slot); held != nullptr) {
+    std::swap(held->replacement, callback);
+    held->replaced = true;
+    told = slot->told.load(std::memory_order_relaxed);
   } else {
     Pin(slot);
+    std::swap(slot->callback, callback);
+    slot->has_callback.store(slot->callback != nullptr ? 1 : 0, std::memory_order_relaxed);
+    told = slot->told.load(std::memory_order_relaxed);
+    slot->pin.store(0, std::memory_order_release);
   }
-  std::swap(slot->callback, callback);
-  slot->has_callback.store(slot->callback ? 1 : 0, std::memory_order_relaxed);
-  const uint8_t told = slot->told.load(std::memory_order_relaxed);
-  if (!inside) slot->pin.store(0, std::memory_order_seq_cst);
-  // The drain raises the level and then looks for a callback under the pin: one of us sees it.
-  if (slot->level.load(std::memory_order_seq_cst) > told) AskAgain(slot);
+  // The drain raises the level, then looks for a callback, both under the pin: it saw this one, or
+  // we see its level.
+  if (slot->level.load(std::memory_order_relaxed) > told) AskAgain(slot);
 }
 
 // ---- Waking
 
 void TicketCore::AskAgain(TicketSlot* slot) {
-  if (!draining()) return;
+  if ((mode() & kDraining) == 0) return;
   {
     MutexLock lock(&asking_mutex_);
     waiting_.push_back(slot);
@@ -193,10 +190,9 @@ std::vector<TicketSlot*> TicketCore::TakeWaiting() {
   return std::exchange(waiting_, {});
 }
 
-void TicketCore::SetDraining(bool draining, const Reach& reach) {
+void TicketCore::SetReach(const Reach& reach) {
   goodbye_.store(reach.goodbye, std::memory_order_relaxed);
   cut_.store(reach.cut, std::memory_order_relaxed);
-  draining_.store(draining, std::memory_order_seq_cst);
 }
 
 void TicketCore::SetCoarseTime(Instant now) {

@@ -4,8 +4,11 @@
 // The pin. Who wants to use a slot's fd or callback takes its pin, then looks whether it is live,
 // then uses it, then lets go. A leaving owner marks the slot free, then looks at the pin, and waits
 // while it is taken. Both are sequentially consistent, so at least one sees the other. The one
-// owner that may not wait is a callback that ends its own ticket: the drain then puts the slot
+// owner // that may not wait is a callback that ends its own ticket: the drain then puts the slot
 // back.
+//
+// The mode. All that is needed only while somebody may take pins, so it is done only then. The mode
+// says so, and one ProcessFence at its beginning is what each Leave would need otherwise.
 //
 // Threads: any, but for what says "the drain's thread".
 // Lifetime: see TicketSlab. A ticket's owner may use it until its Leave().
@@ -38,8 +41,23 @@ class TicketCore : public TicketSlab {
 
   // ---- For tickets.
 
-  TicketSlot* Enter(uint8_t kind, int fd);
-  void Leave(TicketSlot* slot);
+  TicketSlot* Enter(uint8_t kind, int fd) {
+    Magazine* mine = LastIfMine();
+    if (fd >= 0 || mine == nullptr || mine->empty() || mode() != 0) return EnterSlowly(kind, fd);
+    return Begin(Take(mine), kind);
+  }
+
+  void Leave(TicketSlot* slot) {
+    slot->life.store(TicketFlags::kFree, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // pairs with SetMode
+    const uint8_t now = mode();
+    Magazine* mine = LastIfMine();
+    if (now != 0 || mine == nullptr || mine->full() || IsMarked(*slot)) {
+      return LeaveSlowly(slot, now);
+    }
+    Put(mine, slot);
+    CountLeft(mine, /*level=*/0, now);
+  }
   void OnAsk(TicketSlot* slot, absl::AnyInvocable<void(Ask)> callback);
   int AskedFd(const TicketSlot* slot);
 
@@ -49,21 +67,22 @@ class TicketCore : public TicketSlab {
   // Even over any run of numbers, and the same for the life of the slot.
   uint32_t PlaceOf(const TicketSlot& slot) const { return slot.number * 0x9E3779B1u + start_; }
 
-  // While draining, tickets are born with what `reach` says; leaving wakes.
-  void SetDraining(bool draining, const Reach& reach);
+  // What tickets are born with in the mode kDraining.
+  void SetReach(const Reach& reach);
   void SetWake(absl::AnyInvocable<void()> wake);
   void Arm();
   void SignalAsked(uint64_t reached);
   std::vector<TicketSlot*> TakeWaiting();
 
   // Takes the pin (waiting for a callback that is being replaced), runs `use` if the slot is live,
-  // and lets go.
+  // and lets go. REQUIRES: draining.
   void WithPin(TicketSlot* slot, absl::FunctionRef<void()> use);
 
   // Within WithPin: runs the slot's callback with `ask`. REQUIRES: it has one.
   void RunCallback(TicketSlot* slot, Ask ask);
 
-  // The same, but gives up if the pin is taken: for other threads than the drain's. False: not run.
+  // The same, but gives up if the pin is taken: for other threads than the drain's, in the mode
+  // kLooking. False: not run.
   bool TryWithPin(TicketSlot* slot, absl::FunctionRef<void()> use);
 
   void SetCoarseTime(Instant now);
@@ -72,26 +91,43 @@ class TicketCore : public TicketSlab {
  private:
   explicit TicketCore(Instant (*clock)());
 
-  bool draining() const { return draining_.load(std::memory_order_seq_cst); }
-  void BirthWhileDraining(TicketSlot* slot);
-  void LeaveSlowly(Magazine* mine, TicketSlot* slot);
+  // What a slot without a past needs to be a ticket.
+  TicketSlot* Begin(TicketSlot* slot, uint8_t kind) {
+    slot->kind.store(kind, std::memory_order_relaxed);
+    slot->fd = -1;
+    slot->entered_ns.store(coarse_ns_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    // Release: who sees it live sees the fields.
+    slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
+    return slot;
+  }
+  // Whether the slot has a past: such a one leaves slowly, and without.
+  static bool IsMarked(const TicketSlot& slot) {
+    return (slot.level.load(std::memory_order_relaxed) |
+            slot.has_callback.load(std::memory_order_relaxed)) != 0;
+  }
+  TicketSlot* EnterSlowly(uint8_t kind, int fd);
+  void LeaveSlowly(TicketSlot* slot, uint8_t mode);
+  void PutClean(Magazine* mine, TicketSlot* slot);
   void AskAgain(TicketSlot* slot);
   void Wake();
   static void Pin(TicketSlot* slot);
 
-  // The slot whose callback this thread is running, and what that did to its own ticket.
-  struct Running {
-    TicketSlot* slot = nullptr;
+  // A pin that this thread holds, and what is done meanwhile to that ticket by this very thread.
+  // The first one is the innermost: a callback may drive another table's drain.
+  struct PinHeld {
+    TicketSlot* const slot;
+    PinHeld* const outer;
     bool ended = false;
     bool replaced = false;
+    absl::AnyInvocable<void(Ask)> replacement = nullptr;
   };
-  static constinit thread_local Running running_;
+  static PinHeld* FindHeld(const TicketSlot* slot);
+  static constinit thread_local PinHeld* held_;
 
   // Read by all, seldom written.
   alignas(64) Instant (*const clock_)();
   const uint32_t start_;
   std::atomic<int64_t> coarse_ns_;
-  std::atomic<bool> draining_{false};
   std::atomic<uint64_t> goodbye_{0};  // of the published reach
   std::atomic<uint64_t> cut_{0};
 

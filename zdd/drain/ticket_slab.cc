@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "zdd/drain/process_fence.h"
+
 namespace zdd {
 
 constinit thread_local TicketSlab::Magazine* TicketSlab::last_magazine_ = nullptr;
@@ -20,6 +22,10 @@ struct TicketSlab::Held {
 
 int64_t TicketSums::left_total() const {
   return std::accumulate(left.begin(), left.end(), int64_t{0});
+}
+
+TicketSlab::TicketSlab() {
+  if (!RegisterProcessFence()) mode_.store(kFenced, std::memory_order_relaxed);
 }
 
 TicketSlab::~TicketSlab() = default;
@@ -80,8 +86,7 @@ TicketSlab::Magazine* TicketSlab::Claim() {
 void TicketSlab::Return(Magazine* magazine) {
   MutexLock lock(&mutex_);
   if (freed_) return;
-  depot_.insert(depot_.end(), magazine->slots, magazine->slots + magazine->count);
-  magazine->count = 0;
+  while (!magazine->empty()) ToDepot(magazine->Take());
   unclaimed_.push_back(magazine);
 }
 
@@ -89,30 +94,32 @@ void TicketSlab::Return(Magazine* magazine) {
 
 TicketSlot* TicketSlab::Refill(Magazine* mine) {
   MutexLock lock(&mutex_);
-  if (depot_.empty()) AddChunk(mine);
-  while (mine->count < kDepotBatch && !depot_.empty()) {
-    mine->slots[mine->count++] = depot_.back();
-    depot_.pop_back();
+  if (depot_ == nullptr) AddChunk(mine);
+  while (depot_ != nullptr && mine->count() < kDepotBatch) {
+    mine->Put(depot_);
+    depot_ = depot_->next_free;
   }
-  return mine->slots[--mine->count];
+  return mine->Take();
 }
 
 void TicketSlab::AddChunk(Magazine* mine) {
   const uint32_t first = static_cast<uint32_t>(chunks_.size()) * kChunkSlots;
   chunks_.push_back(std::make_unique<Chunk>());
-  for (int i = kChunkSlots - 1; i >= 0; --i) {
+  for (uint32_t i = 0; i < kChunkSlots; ++i) {
     TicketSlot* slot = &chunks_.back()->slots[i];
-    slot->number = first + static_cast<uint32_t>(i);
-    mine->slots[mine->count++] = slot;
+    slot->number = first + i;
+    mine->Put(slot);
   }
+}
+
+void TicketSlab::ToDepot(TicketSlot* slot) {
+  slot->next_free = depot_;
+  depot_ = slot;
 }
 
 void TicketSlab::Spill(Magazine* mine) {
   MutexLock lock(&mutex_);
-  // The oldest go: the youngest are still in this core's cache.
-  depot_.insert(depot_.end(), mine->slots, mine->slots + kDepotBatch);
-  std::copy(mine->slots + kDepotBatch, mine->slots + mine->count, mine->slots);
-  mine->count -= kDepotBatch;
+  for (int i = 0; i < kDepotBatch; ++i) ToDepot(mine->Take());
 }
 
 int TicketSlab::chunk_count() const {
@@ -147,13 +154,18 @@ TicketSums TicketSlab::SumsLocked() const {
   return sums;
 }
 
-// A leaving owner marks its slot free, puts it back, reads `closed_` and counts: the last thing it
-// does here. Close() sets `closed_`, sums the counts and looks for live slots. All of that being
-// sequentially consistent, an owner whose slot is seen live will see `closed_`, and free everything
-// if it is the last. One that did not see it is counted as live and has no live slot: it is within
-// a few instructions of counting, and is waited for.
+void TicketSlab::SetMode(Mode mode) {
+  const uint8_t before = mode_.fetch_or(mode, std::memory_order_seq_cst);
+  if ((before & kFenced) == 0) ProcessFence();
+}
+
+// A leaving owner marks its slot free, looks at the mode, puts the slot back and counts: the last
+// thing it does here. Close() sets the mode, sums the counts and looks for live slots. So an owner
+// whose slot is seen live will see the mode, and free everything if it is the last. One that did
+// not see the mode is counted as live but has no live slot: it is within a few instructions of
+// counting, and is waited for.
 void TicketSlab::Close() {
-  closed_.store(true, std::memory_order_seq_cst);
+  SetMode(kClosed);
   for (;;) {
     {
       MutexLock lock(&mutex_);
@@ -185,8 +197,8 @@ void TicketSlab::CountLeftOfClosed(Magazine* mine, uint8_t level) {
 // Nobody is inside: all have been counted as left, which is the last thing that they do here. The
 // caller holds a reference of its own, so that `self_` is not the last one.
 void TicketSlab::FreeSlots() {
-  for (const auto& magazine : magazines_) magazine->count = 0;
-  depot_.clear();
+  for (const auto& magazine : magazines_) magazine->taken = magazine->put;
+  depot_ = nullptr;
   chunks_.clear();
   freed_ = true;
   self_.reset();

@@ -34,7 +34,10 @@ struct alignas(64) TicketSlot : TicketFlags {
   int fd = -1;
   uint32_t number = 0;                 // for ever
   std::atomic<int64_t> entered_ns{0};  // an Instant
-  uint64_t cookie = 0;                 // of the socket `fd`; 0: no fd, or not a socket
+  union {
+    uint64_t cookie = 0;    // while live: of the socket `fd`; 0 if it is none
+    TicketSlot* next_free;  // while in the depot
+  };
   absl::AnyInvocable<void(Ask)> callback;
 };
 static_assert(sizeof(TicketSlot) == 64);
@@ -60,39 +63,70 @@ class TicketSlab : public std::enable_shared_from_this<TicketSlab> {
     // Counted by this thread alone, with release; read by Sums() with acquire.
     std::atomic<int64_t> entered{0};
     std::array<std::atomic<int64_t>, kAskCount> left = {};
-    int count = 0;
+    // A ring, not a stack: taking and putting touch different words, so that neither waits for what
+    // the other has just written.
+    uint32_t taken = 0;
+    uint32_t put = 0;
     TicketSlot* slots[kMagazineSlots];
+
+    bool empty() const { return put == taken; }
+    bool full() const { return put - taken == kMagazineSlots; }
+    int count() const { return static_cast<int>(put - taken); }
+    TicketSlot* Take() { return slots[taken++ % kMagazineSlots]; }
+    void Put(TicketSlot* slot) { slots[put++ % kMagazineSlots] = slot; }
   };
 
-  TicketSlab() = default;
+  // Why a ticket may not just be marked free, counted and forgotten.
+  enum Mode : uint8_t {
+    kFenced = 1,    // there is no ProcessFence
+    kDraining = 2,  // the drain may be using its fd or callback
+    kLooking = 4,   // so may somebody else
+    kClosed = 8,    // the last one frees the slots
+  };
+
+  TicketSlab();
   virtual ~TicketSlab();
   TicketSlab(const TicketSlab&) = delete;
   TicketSlab& operator=(const TicketSlab&) = delete;
 
   // This thread's magazine.
   Magazine* Mine() {
+    Magazine* last = LastIfMine();
+    return last != nullptr ? last : FindMine();
+  }
+  // The same if this thread used this slab last, else null: for hot paths.
+  Magazine* LastIfMine() {
     Magazine* last = last_magazine_;
-    return last != nullptr && last->slab == this ? last : FindMine();
+    return last != nullptr && last->slab == this ? last : nullptr;
   }
 
   // A slot for a new ticket, which is counted as entered.
   TicketSlot* Take(Magazine* mine) {
     Increment(&mine->entered);
-    return mine->count > 0 ? mine->slots[--mine->count] : Refill(mine);
+    return mine->empty() ? Refill(mine) : mine->Take();
   }
 
   // The slot of a ticket that has ended.
   void Put(Magazine* mine, TicketSlot* slot) {
-    if (mine->count == kMagazineSlots) Spill(mine);
-    mine->slots[mine->count++] = slot;
+    if (mine->full()) Spill(mine);
+    mine->Put(slot);
   }
 
-  // Counts a ticket as left. The slots may be gone when it returns: nothing of them, nor of the
-  // ticket, may be touched after it.
-  void CountLeft(Magazine* mine, uint8_t level) {
-    if (closed_.load(std::memory_order_seq_cst)) return CountLeftOfClosed(mine, level);
+  // Counts a ticket as left. In the mode kClosed the slots may be gone when it returns: nothing of
+  // them may be touched after it.
+  void CountLeft(Magazine* mine, uint8_t level, uint8_t mode) {
+    if ((mode & kClosed) != 0) return CountLeftOfClosed(mine, level);
     Increment(&mine->left[level]);
   }
+
+  // To be read after the slot was marked free. Without an order of its own: what pairs with SetMode
+  // is its ProcessFence.
+  uint8_t mode() const { return mode_.load(std::memory_order_relaxed); }
+
+  // When SetMode returns, each thread that marks a slot free sees the mode after that; and each
+  // slot that was marked free by one that did not see it, is seen free.
+  void SetMode(Mode mode);
+  void ClearMode(Mode mode) { mode_.fetch_and(static_cast<uint8_t>(~mode)); }
 
   TicketSums Sums() const;
 
@@ -130,6 +164,7 @@ class TicketSlab : public std::enable_shared_from_this<TicketSlab> {
   TicketSlot* Refill(Magazine* mine);
   void AddChunk(Magazine* mine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Spill(Magazine* mine);
+  void ToDepot(TicketSlot* slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountLeftOfClosed(Magazine* mine, uint8_t level);
   int64_t LiveSlots() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   TicketSums SumsLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -140,11 +175,11 @@ class TicketSlab : public std::enable_shared_from_this<TicketSlab> {
   static constinit thread_local Magazine* last_magazine_ __attribute__((tls_model("initial-exec")));
   static constinit thread_local HeldList* held_list_;
 
-  std::atomic<bool> closed_{false};
+  std::atomic<uint8_t> mode_{0};
 
   alignas(64) mutable Mutex mutex_;
   std::vector<std::unique_ptr<Chunk>> chunks_ ABSL_GUARDED_BY(mutex_);
-  std::vector<TicketSlot*> depot_ ABSL_GUARDED_BY(mutex_);
+  TicketSlot* depot_ ABSL_GUARDED_BY(mutex_) = nullptr;  // linked through the slots themselves
   std::vector<std::unique_ptr<Magazine>> magazines_ ABSL_GUARDED_BY(mutex_);  // all there ever were
   std::vector<Magazine*> unclaimed_ ABSL_GUARDED_BY(mutex_);
   bool freed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -19,7 +19,6 @@ std::shared_ptr<TicketTable> TicketTable::Create(Instant (*clock)()) {
 
 TicketTable::~TicketTable() {
   core_->SetWake({});
-  core_->SetDraining(false, Reach());
   core_->Close();
 }
 
@@ -78,7 +77,10 @@ std::vector<Straggler> TicketTable::Oldest(int count_max) const {
   });
   std::sort_heap(oldest.begin(), oldest.end());
   std::vector<Straggler> stragglers;
+  MutexLock lock(&looking_mutex_);
+  core_->SetMode(TicketSlab::kLooking);
   for (const Found& found : oldest) Describe(found.slot, &stragglers);
+  core_->ClearMode(TicketSlab::kLooking);
   return stragglers;
 }
 
@@ -101,6 +103,11 @@ void TicketTable::Describe(TicketSlot* slot, std::vector<Straggler>* stragglers)
 }
 
 // ---- Asking
+
+void TicketTable::BeginDraining() {
+  core_->SetReach(Reach());
+  core_->SetMode(TicketSlab::kDraining);
+}
 
 void TicketTable::AskChunk(int chunk, const Reach& reach, AskTally* tally) {
   TicketSlot* slots = core_->chunk(chunk);

@@ -69,9 +69,10 @@ class TicketTable {
 
   Instant Now() const { return core_->Now(); }
 
-  // From now on tickets are born with what `reach` says, and events wake.
-  void BeginDraining(const Reach& reach) { core_->SetDraining(true, reach); }
-  void EndDraining() { core_->SetDraining(false, Reach()); }
+  // From now on tickets may be asked, new ones are born with what SetReach() says, and events wake.
+  void BeginDraining();
+  void SetReach(const Reach& reach) { core_->SetReach(reach); }
+  void EndDraining() { core_->ClearMode(TicketSlab::kDraining); }
 
   // From now on the next event wakes, once. What happened before this call is seen after it.
   void Arm() { core_->Arm(); }
@@ -95,6 +96,7 @@ class TicketTable {
 
   const std::shared_ptr<TicketCore> core_;
   std::deque<TicketSlot*> waiting_;  // the drain's thread
+  mutable Mutex looking_mutex_;
   mutable Mutex mutex_;
   std::vector<std::string> kinds_ ABSL_GUARDED_BY(mutex_);
 };
