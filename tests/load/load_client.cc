@@ -55,7 +55,7 @@ absl::Status Check(const LoadOptions& options) {
   for (const LoadGroup& group : options.groups) {
     absl::Status status = CheckGroup(group);
     if (!status.ok())
-      return Annotate(status, absl::StrCat("group \"", EmptyReport(group).name, "\""));
+      return Annotate(status, absl::StrCat("group \"", LoadGroupReport(group).name, "\""));
   }
   return CheckFds(options);
 }
@@ -111,7 +111,7 @@ bool LoadClient::AwaitAllGroups(absl::Duration timeout) const {
 
 LoadReport LoadClient::Peek() const {
   LoadReport report;
-  for (const LoadGroup& group : options_.groups) report.groups.push_back(EmptyReport(group));
+  for (const LoadGroup& group : options_.groups) report.groups.emplace_back(group);
   for (const auto& worker : workers_) worker->AddTo(&report);
   std::sort(report.versions.begin(), report.versions.end(),
             [](const LoadVersion& a, const LoadVersion& b) { return a.first < b.first; });

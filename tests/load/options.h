@@ -15,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace zdd {
@@ -33,6 +32,12 @@ enum class LoadKind {
   kLate,       // connects, sends GET / only `delay` later
 };
 
+// False for those whose answers take long by nature.
+constexpr bool AnsweredAtOnce(LoadKind kind) {
+  return kind == LoadKind::kNew || kind == LoadKind::kKeepAlive || kind == LoadKind::kIdle ||
+         kind == LoadKind::kLate;
+}
+
 struct LoadGroup {
   LoadKind kind = LoadKind::kKeepAlive;
   int connections = 1;
@@ -47,11 +52,9 @@ struct LoadGroup {
   absl::Duration length = absl::Milliseconds(500);
   absl::Duration delay = absl::Milliseconds(300);  // kLate
 
-  std::string name;  // in reports. Empty: DefaultName()
+  std::string
+      name;  // in reports. Empty: "new connections, 500/s", "keep-alive, saturated", "streams"
 };
-
-// "new connections, 500/s", "keep-alive, saturated", "streams".
-std::string DefaultName(const LoadGroup& group);
 
 struct LoadOptions {
   std::string address;  // tcp://IP:PORT or unix:PATH

@@ -6,14 +6,8 @@
 
 namespace zdd {
 
-LoadGroupReport EmptyReport(const LoadGroup& group) {
-  LoadGroupReport report;
-  report.name = group.name.empty() ? DefaultName(group) : group.name;
-  return report;
-}
-
 Recorder::Recorder(const std::vector<LoadGroup>& groups, Timeline* timeline) : timeline_(timeline) {
-  for (const LoadGroup& group : groups) groups_.push_back(EmptyReport(group));
+  for (const LoadGroup& group : groups) groups_.emplace_back(group);
 }
 
 void Recorder::Begin(int group) {

@@ -53,9 +53,6 @@ class Recorder {
   std::vector<std::string> losses_ ABSL_GUARDED_BY(mutex_);
 };
 
-// An empty group report of that name.
-LoadGroupReport EmptyReport(const LoadGroup& group);
-
 }  // namespace zdd
 
 #endif  // TESTS_LOAD_RECORDER_H_

@@ -13,6 +13,38 @@ constexpr absl::string_view kOutcomeNames[] = {"ok",        "refused", "reset", 
                                                "timed_out", "wrong",   "raced", "untried"};
 static_assert(std::size(kOutcomeNames) == kLoadOutcomeCount);
 
+absl::string_view KindName(LoadKind kind) {
+  switch (kind) {
+    case LoadKind::kNew:
+      return "new connections";
+    case LoadKind::kKeepAlive:
+      return "keep-alive";
+    case LoadKind::kSlow:
+      return "slow answers";
+    case LoadKind::kUpload:
+      return "uploads";
+    case LoadKind::kStream:
+      return "streams";
+    case LoadKind::kTunnel:
+      return "tunnels";
+    case LoadKind::kIdle:
+      return "idle, used later";
+    case LoadKind::kLate:
+      return "connect, ask late";
+  }
+  return "?";
+}
+
+std::string DefaultName(const LoadGroup& group) {
+  const absl::string_view kind = KindName(group.kind);
+  if (group.rate > 0) return absl::StrCat(kind, ", ", group.rate, "/s");
+  if (group.think > absl::ZeroDuration()) {
+    return absl::StrCat(kind, ", think ", ShortDuration(group.think));
+  }
+  const bool saturates = group.kind == LoadKind::kNew || group.kind == LoadKind::kKeepAlive;
+  return absl::StrCat(kind, saturates ? ", saturated" : "");
+}
+
 std::string ThreeDigits(double value, absl::string_view unit) {
   const int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
   return absl::StrFormat("%.*f %s", decimals, value, unit);
@@ -23,6 +55,9 @@ std::string ThreeDigits(double value, absl::string_view unit) {
 absl::string_view LoadOutcomeName(LoadOutcome outcome) {
   return kOutcomeNames[static_cast<size_t>(outcome)];
 }
+
+LoadGroupReport::LoadGroupReport(const LoadGroup& group)
+    : name(group.name.empty() ? DefaultName(group) : group.name), kind(group.kind) {}
 
 int64_t LoadGroupReport::ended() const {
   return std::accumulate(outcomes.begin(), outcomes.end(), int64_t{0});
@@ -40,7 +75,10 @@ void LoadGroupReport::Merge(const LoadGroupReport& other) {
 LoadGroupReport LoadReport::Sum() const {
   LoadGroupReport sum;
   sum.name = "all";
-  for (const LoadGroupReport& group : groups) sum.Merge(group);
+  for (LoadGroupReport group : groups) {
+    if (!AnsweredAtOnce(group.kind)) group.steady = group.around = Histogram();
+    sum.Merge(group);
+  }
   return sum;
 }
 

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "tests/load/options.h"
 #include "zdd/base/histogram.h"
 #include "zdd/base/time.h"
 
@@ -36,7 +37,11 @@ inline constexpr int kLoadOutcomeCount = 8;
 absl::string_view LoadOutcomeName(LoadOutcome outcome);  // "timed_out"
 
 struct LoadGroupReport {
+  LoadGroupReport() = default;
+  explicit LoadGroupReport(const LoadGroup& group);  // nothing seen yet
+
   std::string name;
+  LoadKind kind = LoadKind::kKeepAlive;
   int64_t started = 0;
   std::array<int64_t, kLoadOutcomeCount> outcomes{};
 
@@ -77,6 +82,7 @@ struct LoadReport {
   std::vector<std::string> losses;  // the first ones, told
   absl::Duration elapsed;
 
+  // Its latencies are those of the groups that are answered at once.
   LoadGroupReport Sum() const;
   int64_t requests() const { return Sum().started; }
   int64_t lost() const { return Sum().lost(); }
