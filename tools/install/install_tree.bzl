@@ -37,6 +37,7 @@ def _other_flags(ctx):
         for inp in _linker_inputs(ctx)
         if inp.owner.workspace_name not in ["com_google_absl", "com_github_libuv_libuv"]
         for flag in inp.user_link_flags
+        if flag not in ["-lpthread", "-pthread"]  # the templates name threads in their own way
     ]
 
 def _merge_archives(ctx, out):
