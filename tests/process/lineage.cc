@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -77,6 +78,7 @@ pid_t Lineage::Start() {
 pid_t Lineage::StartFirst(const std::vector<std::string>& lines) {
   Script(lines);
   pid_t pid = Start();
+  Await("test.started", pid);
   Await("phase.serving", pid);
   return pid;
 }
@@ -136,6 +138,21 @@ bool Lineage::AwaitUnlessEnded(const std::string& name, pid_t pid, absl::Duratio
   ADD_FAILURE() << "pid " << pid << " neither came to " << name << " nor ended within " << limit
                 << "\n"
                 << History();
+  return false;
+}
+
+bool Lineage::AwaitAnyOf(const std::vector<std::string>& names, pid_t not_of,
+                         absl::Duration limit) {
+  const Instant deadline = MonotonicNow() + limit;
+  size_t next = events_.size();  // what came before does not count
+  while (MonotonicNow() < deadline) {
+    for (; next < events_.size(); ++next) {
+      const TestEvent& event = events_[next];
+      if (event.pid != not_of && std::find(names.begin(), names.end(), event.name) != names.end())
+        return true;
+    }
+    ReadEvents(deadline - MonotonicNow());
+  }
   return false;
 }
 

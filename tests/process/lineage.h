@@ -53,6 +53,9 @@ class Lineage {
   // Waits for that event of `pid`, or its end: whether the event came.
   bool AwaitUnlessEnded(const std::string& name, pid_t pid,
                         absl::Duration limit = absl::Seconds(20));
+  // Waits until one of these has come from any process but `not_of`; false if none did within
+  // `limit`.
+  bool AwaitAnyOf(const std::vector<std::string>& names, pid_t not_of, absl::Duration limit);
   // Whether such an event has come by now.
   bool Saw(const std::string& name, pid_t pid = 0);
   // Waits for the end of a process: its exit status, or minus its signal.

@@ -74,6 +74,7 @@ TEST(RestartTest, ASuccessorStartedByHandFindsTheOwnerAndTakesOver) {
   ASSERT_TRUE(load.ok()) << load.status();
   lineage.Script({"version v2"});
   pid_t second = lineage.Start();
+  lineage.Await("test.started", second);
   lineage.Await("phase.serving", second);
   EXPECT_EQ(lineage.AwaitExit(first), 0);
   EXPECT_EQ(lineage.Address(), address);  // port 0 keeps its port
@@ -108,6 +109,7 @@ TEST(RestartTest, AListenerIsAddedDroppedAndRebound) {
   lineage.Script({"version v1", "listen keep tcp://127.0.0.1:0", "listen drop tcp://127.0.0.1:0",
                   "listen move tcp://127.0.0.1:0"});
   pid_t first = lineage.Start();
+  lineage.Await("test.started", first);
   lineage.Await("phase.serving", first);
   auto dropped =
       LoadClient::Start({.address = lineage.Address("drop"),
@@ -162,7 +164,7 @@ TEST(RestartTest, AnUpgradeAskedForDuringAHandoffRunsAfterIt) {
   lineage.Script({"version v3"});
   lineage.Signal(first, SIGUSR2);
   pid_t second = lineage.Await("test.started").pid;
-  lineage.Await("phase.serving", second);
+  lineage.Await("owner", second);
   pid_t third = lineage.Await("test.started").pid;
   lineage.Await("phase.serving", third);
   EXPECT_EQ(lineage.AwaitExit(second), 0);
@@ -176,8 +178,9 @@ TEST(RestartTest, StopDuringAHandoffStopsTheService) {
   pid_t second = lineage.Await("test.started").pid;
   lineage.Await("phase.standby", first);
   lineage.Signal(first, SIGTERM);
-  EXPECT_EQ(lineage.AwaitExit(second), 1);
+  lineage.Await("phase.failed", second);
   EXPECT_EQ(lineage.AwaitExit(first), 0);
+  EXPECT_FALSE(lineage.Alive(second));
 }
 
 }  // namespace

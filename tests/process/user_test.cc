@@ -1,4 +1,5 @@
-// A process of another user cannot take the service over. Needs root, and more than one user: not the sandbox.
+// A process of another user cannot take the service over. Needs root, and more than one user: not
+// the sandbox.
 #include <gtest/gtest.h>
 
 #include "absl/strings/match.h"

@@ -61,8 +61,6 @@ void Generation::Step(Event event, absl::Status cause) {
   const Phase before = machine_.phase();
   if (cause.ok()) cause = CauseOf(event);
   if (!cause.ok() && cause_.ok()) cause_ = std::move(cause);
-  if (before == Phase::kServing && (event == Event::kUpgrade || event == Event::kHelloFrame))
-    cause_ = absl::OkStatus();
   std::vector<Effect> effects = machine_.OnEvent(event);
   if (event == Event::kSilent || event == Event::kStuck) report_.helped = true;
   if (machine_.phase() != before) OnChange(before);
@@ -86,16 +84,21 @@ void Generation::Announce() {
   context_.host->OnPhase(phase);
 }
 
+// What is told of a handoff begins with it.
+void Generation::BeginHandoff() {
+  cause_ = absl::OkStatus();
+  handoff_began_ = MonotonicNow();
+  queue_seen_.clear();
+  queue_moved_.clear();
+  Report fresh;
+  fresh.reason = std::exchange(reason_, "");
+  report_ = std::move(fresh);
+}
+
 void Generation::OnChange(Phase before) {
   const Instant now = MonotonicNow();
   const Phase after = machine_.phase();
-  if (before == Phase::kServing) {  // a handoff begins
-    handoff_began_ = now;
-    queue_moved_.clear();
-    Report fresh;
-    fresh.reason = std::exchange(reason_, "");
-    report_ = std::move(fresh);
-  } else {
+  if (before != Phase::kServing) {
     report_.phases.push_back({std::string(PhaseName(before)), now - phase_began_});
   }
   phase_began_ = now;
@@ -139,8 +142,10 @@ void Generation::Do(Effect effect) {
     case Effect::kSpawn:
       return Spawn();
     case Effect::kKillPeer:
-      if (process_ != nullptr) process_->Kill();
-      return;
+      if (process_ == nullptr) return;
+      context_.log->Warning("handoff.killed", absl::StrCat("pid ", process_->pid(),
+                                                           " is killed: ", cause_.message()));
+      return process_->Kill();
     case Effect::kSendOffer:
       return SendOffer();
     case Effect::kSendPrepared:

@@ -104,6 +104,7 @@ class Generation {
   };
 
   void Step(Event event, absl::Status cause);
+  void BeginHandoff();
   void OnChange(Phase before);
   void Announce();
   void Do(Effect effect);

@@ -76,6 +76,7 @@ void Generation::OnVisitor(std::shared_ptr<Peer> peer, const HelloFrame& hello) 
   peer_ = std::move(peer);
   peer_->SetListener(HandoffListener());
   reason_ = absl::StrCat("upgrade by pid ", peer_->info.pid);
+  BeginHandoff();
   OnHello(hello);
 }
 
@@ -116,6 +117,7 @@ void Generation::OnPeerDead() {
 }
 
 void Generation::Spawn() {
+  BeginHandoff();
   absl::StatusOr<GenerationHost::Spawned> spawned = context_.host->Spawn();
   if (!spawned.ok()) return Step(Event::kSpawnFailed, spawned.status());
   process_ = std::move(spawned->process);

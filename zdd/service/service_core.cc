@@ -349,6 +349,8 @@ absl::StatusOr<OwnedFd> ServiceCore::ControlForOffer(OfferedSocket* offered) {
 void ServiceCore::BecomeOwner() {
   absl::Status listening = ListenAgain(control_.get());
   if (!listening.ok()) log_->Warning("control.listen", listening.ToString());
+  log_->Info("owner", absl::StrCat("generation ", generation_->number(), " owns the service"),
+             {{"generation", absl::StrCat(generation_->number())}});
   if (control_server_ == nullptr) {
     control_server_ = std::make_unique<ControlServer>(
         loop_.get(), log_.get(), control_.get(), [this](std::shared_ptr<Peer> peer, Frame first) {
@@ -425,6 +427,7 @@ void ServiceCore::Unlink() {
 void ServiceCore::OnReport(const Report& report) {
   joined_spawn_ = false;
   if (report.status.ok()) {
+    handed_over_ = report;
     log_->Info("upgrade.promoted", report.ToText());
   } else {
     log_->Error("upgrade.rolled_back", report.ToText());
@@ -435,11 +438,11 @@ void ServiceCore::OnReport(const Report& report) {
 }
 
 Report ServiceCore::FinalReport() {
-  Report report = generation_->joined_report();
-  report.reason = reason_;
+  // How it came to serve, unless it has handed over since: then how that went.
+  Report report = handed_over_.has_value() ? *handed_over_ : generation_->joined_report();
+  if (!reason_.empty()) report.reason = reason_;
   report.self = {generation_->number(), getpid(), options_.version};
   report.still_draining = generation_->elders();
-  report.listeners = listeners_->reports();
   if (drain_ != nullptr) report.drain = drain_->report(MonotonicNow());
   return report;
 }

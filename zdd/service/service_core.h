@@ -129,6 +129,7 @@ class ServiceCore : public GenerationHost,
   std::deque<absl::AnyInvocable<void(const Report&)>>
       upgrades_;               // who waits for the handoff in progress
   bool joined_spawn_ = false;  // the present handoff was begun by another service of this process
+  absl::optional<Report> handed_over_;
   int stops_ = 0;
   bool drained_ = false;
 
