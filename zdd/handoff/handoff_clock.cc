@@ -1,6 +1,7 @@
 #include "zdd/handoff/handoff_clock.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace zdd {
 
@@ -58,34 +59,40 @@ std::vector<Event> HandoffClock::Tick(Instant now) {
   std::vector<Event> events;
   if (now < next()) return events;
   const absl::Duration late = now - next();
-  if (late > kPingPeriod) {
-    deadline_ += late;
-    soak_over_ += late;
-    heard_ = std::min(now, heard_ + late);
-    if (next_ping_ != absl::InfiniteDuration()) next_ping_ = now + kPingPeriod;
-    // What was due is due again, one period from now.
-    deadline_ = std::max(deadline_, now + kPingPeriod);
-    soak_over_ = std::max(soak_over_, now + kPingPeriod);
+  if (late > kPingPeriod && !excused_) {
+    Postpone(now, late);
     return events;
   }
-  if (now >= next_ping_) next_ping_ = now + kPingPeriod;
-  if (Pings(phase_)) {
-    const bool silent = now - heard_ >= kHelpAfter;
-    if (silent != silent_) events.push_back(silent ? Event::kSilent : Event::kAnswered);
-    silent_ = silent;
-    const bool overruled = now - heard_ >= limits_.silence;
-    if (overruled && !overruled_) events.push_back(Event::kSilenceOver);
-    overruled_ = overruled;
-  }
-  if (now >= soak_over_) {
-    soak_over_ = absl::InfiniteDuration();
-    events.push_back(Event::kSoakOver);
-  }
-  if (now >= deadline_) {
-    deadline_ = absl::InfiniteDuration();
-    events.push_back(Event::kDeadline);
-  }
+  excused_ = false;
+  if (Pings(phase_)) TellSilence(now, &events);
+  if (Passed(&soak_over_, now)) events.push_back(Event::kSoakOver);
+  if (Passed(&deadline_, now)) events.push_back(Event::kDeadline);
   return events;
+}
+
+// We slept: the time did not count, and what is due is due again one period from now.
+void HandoffClock::Postpone(Instant now, absl::Duration late) {
+  excused_ = true;
+  const Instant soon = now + kPingPeriod;
+  deadline_ = std::max(deadline_ + late, soon);
+  soak_over_ = std::max(soak_over_ + late, soon);
+  heard_ = std::min(now, heard_ + late);
+  if (Pings(phase_)) next_ping_ = soon;
+}
+
+void HandoffClock::TellSilence(Instant now, std::vector<Event>* events) {
+  if (now >= next_ping_) next_ping_ = now + kPingPeriod;
+  const bool silent = now - heard_ >= kHelpAfter;
+  if (std::exchange(silent_, silent) != silent)
+    events->push_back(silent ? Event::kSilent : Event::kAnswered);
+  const bool overruled = now - heard_ >= limits_.silence;
+  if (!std::exchange(overruled_, overruled) && overruled) events->push_back(Event::kSilenceOver);
+}
+
+bool HandoffClock::Passed(Instant* when, Instant now) {
+  if (now < *when) return false;
+  *when = absl::InfiniteDuration();
+  return true;
 }
 
 }  // namespace zdd

@@ -8,7 +8,7 @@
 //
 // A process that slept (stopped, or starved) finds all its deadlines passed, though it never had
 // the time that they grant. So a Tick that comes late moves everything by as much as it is late,
-// and says nothing.
+// and says nothing; but not twice in a row: who is late each time is slow, and did not sleep.
 //
 // Threads: one at a time. Lifetime: a value.
 #ifndef ZDD_HANDOFF_HANDOFF_CLOCK_H_
@@ -53,6 +53,9 @@ class HandoffClock {
 
  private:
   absl::Duration Of(Limit limit) const;
+  void Postpone(Instant now, absl::Duration late);
+  void TellSilence(Instant now, std::vector<Event>* events);
+  static bool Passed(Instant* when, Instant now);
 
   HandoffLimits limits_;
   Phase phase_ = Phase::kServing;
@@ -62,6 +65,7 @@ class HandoffClock {
   Instant next_ping_ = absl::InfiniteDuration();
   bool silent_ = false;
   bool overruled_ = false;
+  bool excused_ = false;  // the last Tick came late
 };
 
 }  // namespace zdd
