@@ -25,6 +25,12 @@ bool IsPrivate(Effect effect) {
   }
 }
 
+void MarkTaken(Channel* channel, bool above) {
+  channel->token_here = 0;
+  channel->taken_above |= above;
+  channel->taken_below |= !above;
+}
+
 bool IsFirstWord(Phase phase) { return phase == Phase::kServing || phase == Phase::kSpawning; }
 
 }  // namespace
@@ -150,8 +156,7 @@ void Model::Inflict(World* result, Step step) {
       step.who == 0 ? SendDown(&world, 0, what) : SendUp(&world, step.who, what);
       break;
     case Step::kSteal:
-      world.channel[0].token_here = 0;
-      step.who == 0 ? world.channel[0].taken_above = 1 : world.channel[0].taken_below = 1;
+      MarkTaken(&world.channel[0], /*above=*/step.who == 0);
       break;
     default:
       break;
@@ -180,7 +185,8 @@ void Model::Tell(World* world, int who, Event event) {
   }
   if (event == Event::kPeerDead) {
     const bool successor = before >= Phase::kJoining && before <= Phase::kTaking;
-    (successor ? process.told_predecessor_dead : process.told_successor_dead) = 1;
+    process.told_predecessor_dead |= successor;
+    process.told_successor_dead |= !successor;
     if (successor && world->process[who - 1].alive()) process.told_eof = 1;
   }
   if (event == Event::kGarbage && who > 0 && world->channel[who - 1].closed_above)
@@ -236,6 +242,7 @@ void Model::CarryOut(World* world, int who) {
       world->channel[who - 1].elder = 1;
       return;
     case Effect::kForgetPeer:
+      if (who == last()) return;  // it never had one
       world->channel[who].closed_above = 1;
       world->channel[who].up.Clear();
       return;
@@ -281,8 +288,7 @@ void Model::TakeToken(World* world, int who) {
   Channel& channel = world->channel[above ? who : who - 1];
   const bool got = channel.token_here || options_.mutant == Mutant::kNoToken;
   channel.reads = std::min(channel.reads + 1, 7);
-  channel.token_here = 0;
-  if (got) (above ? channel.taken_above : channel.taken_below) = 1;
+  if (got) MarkTaken(&channel, above);
   Tell(world, who, got ? Event::kTokenTaken : Event::kTokenGone);
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "zdd/net/fd_channel.h"
 
 namespace zdd {
 namespace {
@@ -195,6 +196,11 @@ TEST(Frames, EachOneAtItsLimitsFitsIntoOneChunk) {
   const OlderGeneration older{2147483647, 2147483647, hello.name, true};
   EXPECT_LE(Encode(DrainingFrame{std::vector<OlderGeneration>(999, older)}).size(), kChunkBytesMax);
   EXPECT_LE(Encode(AbortFrame{std::string(99999, '\n')}).size(), kChunkBytesMax);
+}
+
+TEST(SplitOffer, ItsLimitsAreThoseOfAChannel) {
+  EXPECT_EQ(kChunkFdsMax, kFrameFdsMax);
+  EXPECT_EQ(kChunkBytesMax, kFrameBytesMax);
 }
 
 TEST(SplitOffer, NothingToOfferIsOneChunkThatSaysSo) {
