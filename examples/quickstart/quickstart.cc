@@ -8,9 +8,11 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <csignal>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "zdd/service.h"
 
@@ -28,6 +30,7 @@ void Serve(zdd::Connection connection, int generation) {
       poll(&readable, 1, -1);
       char bytes[4096];
       const ssize_t size = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+      if (size < 0 && errno == EAGAIN) continue;
       if (size <= 0) return;
       input.append(bytes, size);
     }

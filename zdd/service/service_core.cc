@@ -178,12 +178,12 @@ void ServiceCore::Stop(absl::string_view reason) {
 }
 
 Report ServiceCore::Wait() {
-  if (loop_->on_loop()) {
+  MutexLock lock(&mutex_);
+  if (!final_report_.has_value() && loop_->on_loop()) {
     Report report;
     report.status = absl::FailedPreconditionError("Wait() on zdd's loop: it would wait for itself");
     return report;
   }
-  MutexLock lock(&mutex_);
   while (!final_report_.has_value()) changed_.Wait(&mutex_);
   return *final_report_;
 }
