@@ -165,7 +165,8 @@ class Service {
   void Stop(absl::string_view reason);
 
   // Blocks until this generation has nothing more to do: drained after a commit or a stop, or
-  // failed. After it no callback runs. On zdd's loop: FailedPrecondition in the report.
+  // failed. After it no callback runs. On zdd's loop: FailedPrecondition in the report, unless it
+  // has ended already.
   Report Wait();
 
   // A ticket for work that belongs to no listener (a job, a timer, an outgoing call): drains wait

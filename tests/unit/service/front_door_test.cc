@@ -85,6 +85,13 @@ class Client {
 
 class FrontDoorTest : public ::testing::Test {
  protected:
+  // libuv makes a pipe for the whole process with its first loop.
+  static void SetUpTestSuite() {
+    uv_loop_t loop;
+    ASSERT_EQ(uv_loop_init(&loop), 0);
+    ASSERT_EQ(uv_loop_close(&loop), 0);
+  }
+
   Options MakeOptions() {
     Options options;
     options.name = "test";
