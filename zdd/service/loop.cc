@@ -29,16 +29,14 @@ struct Loop::Inbox {
     MutexLock lock(&mutex);
     if (closed) return false;
     tasks.push_back(std::move(task));
-    // Under the lock, so that the handle cannot be closed between the look and the send.
-    // uv_async_send begins with a plain read of its pending flag: the fence pairs with the one in
-    // OnAsync, else two sends can both be taken for sent.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    // Under the lock, for two reasons. The handle cannot be closed between the look and the send.
+    // And uv_async_send begins with a plain read of its pending flag: by this lock it sees what
+    // came before Take(), the clearing of that flag.
     uv_async_send(&async);
     return true;
   }
 
   std::vector<Task> Take() {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
     MutexLock lock(&mutex);
     return std::exchange(tasks, {});
   }

@@ -11,7 +11,7 @@ namespace zdd {
 namespace {
 
 // The kernel closes a dying process's files an instant before it tells its death.
-constexpr absl::Duration kDeathAfterEndOfFile = absl::Seconds(1);
+constexpr absl::Duration kDeathAfterEndOfFile = absl::Milliseconds(250);
 constexpr absl::Duration kSendAgain = absl::Milliseconds(1);
 
 bool IsReadable(int fd) {

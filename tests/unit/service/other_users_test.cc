@@ -89,6 +89,20 @@ TEST_F(OtherUsersTest, AChildThatBecameSomebodyElseCannotBeKilledByAnother) {
             0);
 }
 
+TEST_F(OtherUsersTest, AWorkingDirectoryThatIsClosedToUsIsNotTakenForABadProgram) {
+  EXPECT_EQ(InFork([&] {
+              if (mkdir(temp_.File("closed").c_str(), 0600) != 0 || setuid(kAlice) != 0) return 1;
+              ProcessImage image = ProcessImage::Record();
+              image.working_directory = temp_.File("closed");
+              SpawnRequest request;
+              request.command = {"/bin/true"};
+              absl::Status status = Spawn(image, request).status();
+              if (!absl::IsPermissionDenied(status)) return 2;
+              return absl::StrContains(status.message(), "the working directory") ? 0 : 3;
+            }),
+            0);
+}
+
 TEST_F(OtherUsersTest, TheLimitOfProcessesIsNamedWhenItIsReached) {
   EXPECT_EQ(InFork([&] {
               rlimit none = {0, 0};  // root has no such limit

@@ -1,0 +1,242 @@
+// A process that comes to the control socket and lies: the owner serves on, says why, and hands
+// over to an honest one later.
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/load/load_client.h"
+#include "tests/process/lineage.h"
+#include "zdd/handoff/frames.h"
+#include "zdd/net/fd_channel.h"
+
+namespace zdd {
+namespace {
+
+// Speaks the protocol, or something like it.
+class Impostor {
+ public:
+  explicit Impostor(const Lineage& lineage) {
+    OwnedFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    const std::string path = lineage.dir().File("run/test.sock");
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0) << path;
+    channel_.emplace(FdChannel::Adopt(std::move(fd)).value());
+  }
+
+  void SendBytes(absl::string_view bytes, absl::Span<const int> fds = {}) {
+    EXPECT_EQ(channel_->Send(bytes, fds).kind, SendResult::kSent);
+  }
+  void Send(const Frame& frame) { SendBytes(Encode(frame)); }
+  void SayHello(const std::string& name = "test", int protocol = kProtocol) {
+    HelloFrame hello;
+    hello.protocols = {protocol};
+    hello.name = name;
+    hello.version = "impostor";
+    hello.pid = getpid();
+    hello.free_fds = 1000;
+    Send(hello);
+  }
+
+  // The next frame that is no ping; none at the end of the channel.
+  absl::optional<Frame> Receive() {
+    for (;;) {
+      Received received = channel_->Receive();
+      if (received.kind == Received::kEndOfFile) return absl::nullopt;
+      if (received.kind == Received::kWouldBlock) {
+        pollfd polled = {channel_->fd(), POLLIN, 0};
+        if (poll(&polled, 1, 20000) != 1) {
+          ADD_FAILURE() << "nothing came";
+          return absl::nullopt;
+        }
+        continue;
+      }
+      if (received.kind != Received::kFrame) continue;
+      absl::StatusOr<Frame> frame = Decode(received.bytes, static_cast<int>(received.fds.size()));
+      EXPECT_TRUE(frame.ok()) << frame.status();
+      if (std::holds_alternative<PingFrame>(*frame)) continue;
+      if (std::holds_alternative<WelcomeFrame>(*frame)) token_ = std::move(received.fds[0]);
+      return *std::move(frame);
+    }
+  }
+
+  template <typename F>
+  F Await() {
+    for (absl::optional<Frame> frame; (frame = Receive()).has_value();) {
+      if (F* wanted = std::get_if<F>(&*frame)) return *wanted;
+    }
+    ADD_FAILURE() << "the channel ended";
+    return F();
+  }
+
+  bool StealToken() {
+    uint64_t value;
+    return read(token_.get(), &value, sizeof(value)) == sizeof(value);
+  }
+  void HangUp() { channel_.reset(); }
+
+ private:
+  absl::optional<FdChannel> channel_;
+  OwnedFd token_;
+};
+
+class HostileTest : public ::testing::Test {
+ protected:
+  HostileTest()
+      : lineage_({"listen http tcp://127.0.0.1:0", "standby_ms 500", "silence_ms 1000",
+                  "deadline_ms 300"}) {
+    owner_ = lineage_.StartFirst({"version v1", "ready_ms 1000"});
+    LoadOptions options;
+    options.address = lineage_.Address();
+    options.groups = {{.kind = LoadKind::kNew, .connections = 4, .rate = 200},
+                      {.kind = LoadKind::kKeepAlive, .connections = 4, .rate = 200}};
+    options.timeout = absl::Seconds(15);
+    load_ = LoadClient::Start(options).value();
+  }
+
+  // The owner is still the one, and an honest successor gets through.
+  void ExpectUnharmed() {
+    lineage_.Script({"version v2"});
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      if (lineage_.AwaitUnlessEnded("phase.serving", lineage_.Start())) break;
+    }
+    EXPECT_TRUE(load_->AwaitVersion("v2", absl::Seconds(20))) << lineage_.History();
+    LoadReport report = load_->Stop();
+    EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage_.History();
+  }
+
+  void ExpectRolledBack(const std::string& part) {
+    TestEvent event = lineage_.Await("upgrade.rolled_back", owner_);
+    EXPECT_TRUE(absl::StrContains(event.message, part)) << event.message;
+  }
+
+  Lineage lineage_;
+  pid_t owner_ = 0;
+  std::unique_ptr<LoadClient> load_;
+};
+
+TEST_F(HostileTest, GarbageAsTheFirstWordIsSentAway) {
+  for (const char* garbage : {"x", "{}", "[1,2]", "{\"type\":\"serving\"}", "\xff\xfe"}) {
+    Impostor impostor(lineage_);
+    impostor.SendBytes(garbage);
+    while (impostor.Receive().has_value()) {
+    }
+  }
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, ManySilentVisitorsDoNotKeepAnHonestOneOut) {
+  std::vector<std::unique_ptr<Impostor>> impostors;
+  for (int i = 0; i < 40; ++i) impostors.push_back(std::make_unique<Impostor>(lineage_));
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, ABombOfDescriptorsIsClosed) {
+  const int before = lineage_.FdCount(owner_);
+  Impostor impostor(lineage_);
+  std::vector<int> fds(252, 0);
+  impostor.SendBytes("{\"type\":\"hello\"}", fds);
+  while (impostor.Receive().has_value()) {
+  }
+  // They are closed while we look; clients come and go.
+  for (int i = 0; i < 5000 && lineage_.FdCount(owner_) > before + 8; ++i) poll(nullptr, 0, 1);
+  EXPECT_LE(lineage_.FdCount(owner_), before + 8);
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, AnotherServiceIsRefusedByName) {
+  Impostor impostor(lineage_);
+  impostor.SayHello("other");
+  EXPECT_TRUE(
+      absl::StrContains(impostor.Await<RefusedFrame>().reason, "service \"other\", want \"test\""));
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, AnotherProtocolIsRefused) {
+  Impostor impostor(lineage_);
+  impostor.SayHello("test", 99);
+  EXPECT_TRUE(absl::StrContains(impostor.Await<RefusedFrame>().reason, "99"));
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, WhoNeverGetsReadyIsAborted) {
+  Impostor impostor(lineage_);
+  impostor.SayHello();
+  EXPECT_TRUE(absl::StrContains(impostor.Await<AbortFrame>().reason, "offering lasted"));
+  ExpectRolledBack("did not come on");
+  impostor.HangUp();
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, WhoStealsTheTokenOwnsNothing) {
+  Impostor impostor(lineage_);
+  impostor.SayHello();
+  impostor.Await<OfferFrame>();
+  EXPECT_TRUE(impostor.StealToken());
+  impostor.Send(ServingFrame{});
+  ExpectRolledBack("");
+  impostor.HangUp();
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, ServingWithoutTheTokenIsNotBelieved) {
+  Impostor impostor(lineage_);
+  impostor.SayHello();
+  impostor.Await<OfferFrame>();
+  PreparedFrame prepared;
+  prepared.claims = {"http"};
+  prepared.last = true;
+  impostor.Send(prepared);
+  impostor.Await<AcceptFrame>();
+  impostor.Send(ServingFrame{});
+  ExpectRolledBack("");
+  impostor.HangUp();
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, WhoClaimsNothingIsRolledBack) {
+  Impostor impostor(lineage_);
+  impostor.SayHello();
+  impostor.Await<OfferFrame>();
+  PreparedFrame prepared;
+  prepared.last = true;
+  impostor.Send(prepared);
+  ExpectRolledBack("serves none of the 1 listeners");
+  impostor.HangUp();
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, WhoAcceptsNothingAndFallsSilentIsOverruled) {
+  Impostor impostor(lineage_);
+  impostor.SayHello();
+  impostor.Await<OfferFrame>();
+  PreparedFrame prepared;
+  prepared.claims = {"http"};
+  prepared.last = true;
+  impostor.Send(prepared);
+  impostor.Await<AcceptFrame>();
+  impostor.Send(AcceptingFrame{});
+  ExpectRolledBack("nothing heard from");
+  impostor.HangUp();
+  ExpectUnharmed();
+}
+
+TEST_F(HostileTest, WhoHangsUpInTheMiddleIsForgotten) {
+  {
+    Impostor impostor(lineage_);
+    impostor.SayHello();
+    impostor.Await<OfferFrame>();
+  }
+  ExpectRolledBack("closed the channel");
+  ExpectUnharmed();
+}
+
+}  // namespace
+}  // namespace zdd
