@@ -129,6 +129,7 @@ TEST(RestartTest, AListenerIsAddedDroppedAndRebound) {
   TestEvent promoted = lineage.Await("upgrade.promoted", first);
   EXPECT_TRUE(absl::StrContains(promoted.message, "listener \"drop\" dropped")) << promoted.message;
   EXPECT_TRUE(absl::StrContains(promoted.message, "listener \"move\" rebound")) << promoted.message;
+  EXPECT_TRUE(absl::StrContains(promoted.message, "listener \"add\" added")) << promoted.message;
   EXPECT_EQ(lineage.AwaitExit(first), 0);
   EXPECT_TRUE((*kept)->AwaitVersion("v2", kLong));
   EXPECT_EQ((*kept)->Stop().lost(), 0);

@@ -60,6 +60,10 @@ class Writer {
     for (size_t i = 0; i < values.size() && i < max; ++i)
       object_[key].push_back(PercentEncode(absl::string_view(values[i]).substr(0, bytes_max)));
   }
+  void MaybeTexts(const char* key, const std::vector<std::string>& values, size_t max,
+                  size_t bytes_max) {
+    if (!values.empty()) Texts(key, values, max, bytes_max);
+  }
   template <typename T>
   void List(const char* key, const std::vector<T>& values, size_t max) {
     object_[key] = Json::array();
@@ -128,6 +132,9 @@ class Reader {
     Each(key, max, [&](const Json& json, std::string path) {
       ReadText(json, std::move(path), bytes_max, &values.emplace_back());
     });
+  }
+  void MaybeTexts(const char* key, std::vector<std::string>& values, size_t max, size_t bytes_max) {
+    if (object_.contains(key)) Texts(key, values, max, bytes_max);
   }
   template <typename T>
   void List(const char* key, std::vector<T>& values, size_t max) {
@@ -268,6 +275,11 @@ void Describe(V& v, Of<V, PreparedFrame> f) {
   v.Texts("claims", f.claims, kChunkBytesMax, kListenerNameBytesMax);
   v.List("sockets", f.sockets, kChunkFdsMax);
   v.Flag("last", f.last);
+}
+
+template <typename V>
+void Describe(V& v, Of<V, ServingFrame> f) {
+  v.MaybeTexts("added", f.added, kAddedMax, kListenerNameBytesMax + 1 + kAddressBytesMax);
 }
 
 template <typename V>

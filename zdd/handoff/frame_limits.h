@@ -24,6 +24,7 @@ inline constexpr size_t kStateBytesMax = 40;
 inline constexpr size_t kProtocolsMax = 16;
 inline constexpr size_t kFeaturesMax = 64;
 inline constexpr size_t kOlderGenerationsMax = 64;
+inline constexpr size_t kAddedMax = 64;
 inline constexpr int kSocketsPerListenerMax = 64;
 inline constexpr absl::Duration kTimeMax = absl::Hours(24 * 365);
 

@@ -124,7 +124,12 @@ struct ReleaseFrame {
   friend bool operator==(const ReleaseFrame&, const ReleaseFrame&) = default;
 };
 
-struct ServingFrame : WithoutFields {};
+// The commit. `added`: listeners that the predecessor does not have, "NAME ADDRESS" each, for its
+// report; the first kAddedMax of them.
+struct ServingFrame {
+  std::vector<std::string> added;
+  friend bool operator==(const ServingFrame&, const ServingFrame&) = default;
+};
 
 struct OlderGeneration {
   int number = 0;

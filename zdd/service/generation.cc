@@ -157,7 +157,7 @@ void Generation::Do(Effect effect) {
     case Effect::kSendRelease:
       return SendRelease();
     case Effect::kSendServing:
-      return peer_->Send(ServingFrame{});
+      return peer_->Send(ServingFrame{context_.listeners->Added()});
     case Effect::kSendAbort:
       return peer_->Send(AbortFrame{std::string(cause_.message())});
     case Effect::kSendFail:

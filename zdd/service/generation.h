@@ -152,6 +152,7 @@ class Generation {
   absl::optional<Token> token_;
   HelloFrame hello_;
   std::deque<Chunk> chunks_;         // of our offer
+  std::vector<std::string> added_;   // of the successor's `serving`
   std::vector<std::string> claims_;  // of the successor's `prepared`
   std::vector<OfferedSocket> peer_sockets_;
   std::vector<OwnedFd> peer_fds_;

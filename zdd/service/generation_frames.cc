@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "zdd/base/status.h"
 #include "zdd/service/generation.h"
 
@@ -29,6 +30,7 @@ void Generation::OnFrame(Frame frame, std::vector<OwnedFd> fds) {
     return OnPrepared(std::move(*prepared), std::move(fds));
   if (std::holds_alternative<OfferAckFrame>(frame)) return SendNextChunk();
   if (std::holds_alternative<DrainingFrame>(frame)) return;
+  if (auto* serving = std::get_if<ServingFrame>(&frame)) added_ = serving->added;
   absl::Status cause;
   if (auto* fail = std::get_if<FailFrame>(&frame)) cause = absl::AbortedError(fail->reason);
   if (auto* abort = std::get_if<AbortFrame>(&frame)) cause = absl::AbortedError(abort->reason);
@@ -337,7 +339,11 @@ void Generation::FinishReport(absl::Status status) {
   report.self = {number_, getpid(), context_.version};
   if (peer_ != nullptr) report.peer = peer_->info;
   report.still_draining = elders();
-  report.listeners = context_.listeners->FatesUnderSuccessor();
+  if (report.status.ok()) report.listeners = context_.listeners->FatesUnderSuccessor();
+  for (const std::string& added : std::exchange(added_, {})) {
+    std::pair<std::string, std::string> entry = absl::StrSplit(added, absl::MaxSplits(' ', 1));
+    report.listeners.push_back({entry.first, entry.second, ListenerReport::Fate::kAdded, {}});
+  }
   context_.host->OnReport(report);
 }
 

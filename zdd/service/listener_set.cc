@@ -287,6 +287,15 @@ void ListenerSet::WhenStopped(Task task) {
   for (const auto& core : listeners_) core->WhenStopped([all] {});
 }
 
+std::vector<std::string> ListenerSet::Added() const {
+  std::vector<std::string> added;
+  for (const ListenerReport& report : reports_) {
+    if (report.fate != ListenerReport::Fate::kAdded) continue;
+    added.push_back(absl::StrCat(report.name, " ", report.address));
+  }
+  return added;
+}
+
 void ListenerSet::HoldUntilStopped(absl::FunctionRef<Ticket(const std::string& name)> enter) {
   for (const auto& core : listeners_) {
     core->WhenStopped([ticket = enter(core->name())]() mutable { ticket.Reset(); });

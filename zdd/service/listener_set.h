@@ -78,6 +78,8 @@ class ListenerSet {
   // What becomes of the predecessor's listeners under a successor that claims `names`, as far as
   // the predecessor can know.
   std::vector<ListenerReport> FatesUnderSuccessor() const;
+  // What the predecessor does not have, as ServingFrame tells it: "NAME ADDRESS".
+  std::vector<std::string> Added() const;
   size_t size() const { return listeners_.size(); }
 
  private:

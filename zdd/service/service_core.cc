@@ -4,8 +4,6 @@
 
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
 #include "zdd/drain/plan.h"

@@ -83,6 +83,23 @@ class Client {
   bool connected_ = false;
 };
 
+// The names of all events so far. Apart from the fixture, since it outlives that if a service does.
+class EventNames {
+ public:
+  void Add(absl::string_view name) {
+    MutexLock lock(&mutex_);
+    names_.emplace_back(name);
+  }
+  bool Has(absl::string_view name) {
+    MutexLock lock(&mutex_);
+    return std::find(names_.begin(), names_.end(), name) != names_.end();
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<std::string> names_ ABSL_GUARDED_BY(mutex_);
+};
+
 class FrontDoorTest : public ::testing::Test {
  protected:
   // libuv makes a pipe for the whole process with its first loop.
@@ -102,22 +119,13 @@ class FrontDoorTest : public ::testing::Test {
     options.drain.deadline = absl::Seconds(20);
     options.drain.cut_spread = absl::ZeroDuration();
     options.drain.linger = absl::ZeroDuration();
-    options.log = [this](const LogEvent& event) {
-      MutexLock lock(&mutex_);
-      events_.push_back(std::string(event.name));
-    };
+    options.log = [events = events_](const LogEvent& event) { events->Add(event.name); };
     return options;
-  }
-
-  bool Logged(absl::string_view name) {
-    MutexLock lock(&mutex_);
-    return std::find(events_.begin(), events_.end(), name) != events_.end();
   }
 
   FdAudit audit_;
   TempDir dir_;
-  Mutex mutex_;
-  std::vector<std::string> events_ ABSL_GUARDED_BY(mutex_);
+  const std::shared_ptr<EventNames> events_ = std::make_shared<EventNames>();
 };
 
 TEST_F(FrontDoorTest, ServesStopsAndLeavesNothingBehind) {
@@ -277,7 +285,7 @@ TEST_F(FrontDoorTest, CallsInTheWrongStateAreAnswered) {
                 kFailedPrecondition, "before Start()");
   EXPECT_STATUS(service.OnState([](State) {}), kFailedPrecondition, "before Start()");
   EXPECT_FALSE(http.Accept().has_value());
-  EXPECT_TRUE(Logged("listener.misused"));
+  EXPECT_TRUE(events_->Has("listener.misused"));
   service.Stop("test");
   service.Wait();
   Awaited<Report> upgraded;
@@ -396,9 +404,10 @@ TEST_F(FrontDoorTest, OutOfDescriptorsClientsWaitInTheQueue) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
   for (int fd; (fd = dup(client.get())) >= 0;) fillers.emplace_back(fd);
   ASSERT_EQ(connect(client.get(), address.sockaddr(), address.size()), 0);
-  for (int i = 0; i < 5000 && !Logged("listener.exhausted"); ++i) poll(nullptr, 0, 1);
-  EXPECT_TRUE(Logged("listener.exhausted"));
+  const std::shared_ptr<EventNames> events = events_;
+  for (int i = 0; i < 5000 && !events->Has("listener.exhausted"); ++i) poll(nullptr, 0, 1);
   fillers.clear();
+  EXPECT_TRUE(events->Has("listener.exhausted"));
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   Connection connection = accepted.Get();
   EXPECT_TRUE(connection.fd.valid());
@@ -432,7 +441,7 @@ TEST_F(FrontDoorTest, AListenerThatWasShutDownIsRevivedAndReported) {
     if (!connected) poll(nullptr, 0, 2);
   }
   EXPECT_TRUE(connected);
-  EXPECT_TRUE(Logged("listener.shut_down"));
+  EXPECT_TRUE(events_->Has("listener.shut_down"));
   service.Stop("test");
   puller.join();
   service.Wait();
