@@ -287,7 +287,7 @@ int main(int argc, char** argv) {
   setrlimit(RLIMIT_CORE, &no_core);
   const Script script = Script::Read(argv[1]);
   // Never destroyed: threads that were cut may still tell something.
-  Events* const events = new Events(script);
+  static Events* const events = new Events(script);
   events->Tell("test.started", script.Get("version"));
   const std::string fail = script.Get("fail");
   if (absl::StartsWith(fail, "exit ")) return std::atoi(fail.c_str() + 5);
