@@ -19,7 +19,6 @@
 #include "tests/util/status_matchers.h"
 #include "tests/util/temp_dir.h"
 #include "zdd/base/faulty_syscalls.h"
-#include "zdd/base/time.h"
 
 namespace zdd {
 namespace {
