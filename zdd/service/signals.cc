@@ -108,6 +108,17 @@ absl::Status Refuse(int signal, absl::string_view reason) {
                    "; take SIGUSR2, SIGHUP, SIGTERM, SIGINT or a real-time one"));
 }
 
+absl::Status CheckSignals(const std::vector<int>& signals) {
+  for (auto signal = signals.begin(); signal != signals.end(); ++signal) {
+    absl::Status fit = CheckSignal(*signal);
+    if (!fit.ok()) return fit;
+    if (std::find(signals.begin(), signal, *signal) != signal) {
+      return absl::InvalidArgumentError(absl::StrCat(SignalText(*signal), ": named twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string SignalText(int signal) {
@@ -145,15 +156,10 @@ absl::Status CheckSignal(int signal) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<SignalTaker>> SignalTaker::Take(std::vector<int> signals,
+absl::StatusOr<std::unique_ptr<SignalTaker>> SignalTaker::Take(const std::vector<int>& signals,
                                                                Syscalls& syscalls) {
-  for (size_t i = 0; i < signals.size(); ++i) {
-    absl::Status fit = CheckSignal(signals[i]);
-    if (!fit.ok()) return fit;
-    if (std::find(signals.begin(), signals.begin() + i, signals[i]) != signals.begin() + i) {
-      return absl::InvalidArgumentError(absl::StrCat(SignalText(signals[i]), ": named twice"));
-    }
-  }
+  absl::Status fit = CheckSignals(signals);
+  if (!fit.ok()) return fit;
   OwnedFd wake = AboveStdio(OwnedFd(syscalls.EventFd(0, EFD_CLOEXEC | EFD_NONBLOCK)), syscalls);
   if (!wake.valid()) return ErrnoStatus(errno, "eventfd for signals");
   int slot = ClaimSlot();

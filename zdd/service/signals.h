@@ -48,7 +48,7 @@ absl::Status CheckSignal(int signal);
 class SignalTaker {
  public:
   // An empty list is fine: it then never tells anything. A signal named twice is InvalidArgument.
-  static absl::StatusOr<std::unique_ptr<SignalTaker>> Take(std::vector<int> signals,
+  static absl::StatusOr<std::unique_ptr<SignalTaker>> Take(const std::vector<int>& signals,
                                                            Syscalls& syscalls = Syscalls::Real());
   ~SignalTaker();
   SignalTaker(const SignalTaker&) = delete;

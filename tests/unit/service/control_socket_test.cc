@@ -10,7 +10,6 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -138,7 +137,7 @@ TEST_F(ControlSocketTest, AnotherKindOfSocketIsNeverReplaced) {
   OwnedFd stream(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  strcpy(address.sun_path, dir_.LongPath("hello.sock").c_str());
+  dir_.LongPath("hello.sock").copy(address.sun_path, sizeof address.sun_path - 1);
   ASSERT_EQ(bind(stream.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(listen(stream.get(), 1), 0);
   EXPECT_STATUS(JoinOrBindControl(dir_, "hello"), kFailedPrecondition, "another kind of socket");

@@ -132,6 +132,7 @@ TEST_F(InheritedChannelsTest, OfManyThreadsOneGetsTheChannel) {
   Offer({{"hello", ends_.first.get(), cookie_, 0}});
   std::atomic<int> winners{0};
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
       auto channel = TakeInheritedChannel("hello");

@@ -23,8 +23,6 @@
 namespace zdd {
 namespace {
 
-using ::testing::ElementsAre;
-
 class RuntimeDirTest : public ::testing::Test {
  protected:
   FdAudit audit_;

@@ -275,6 +275,7 @@ TEST_F(SignalsTest, TakersComeAndGoInAStormOfSignals) {
   ASSERT_OK_AND_MOVE(Taker keeper, SignalTaker::Take({SIGUSR2}));
   std::atomic<bool> stop{false};
   std::vector<std::thread> storm;
+  storm.reserve(2);
   for (int i = 0; i < 2; ++i) {
     storm.emplace_back([&] {
       while (!stop.load()) raise(SIGUSR2);
