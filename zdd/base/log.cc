@@ -7,9 +7,7 @@
 namespace zdd {
 
 std::string ToString(const LogEvent& event) {
-  std::string line = absl::StrCat("zdd ", event.service, ": ", event.message);
-  for (const auto& [key, value] : event.fields) absl::StrAppend(&line, " ", key, "=", value);
-  return line;
+  return absl::StrCat("zdd ", event.service, ": ", event.message);
 }
 
 void LogToStderr(const LogEvent& event) {

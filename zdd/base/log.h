@@ -30,7 +30,7 @@ struct LogEvent {
 
 using LogSink = absl::AnyInvocable<void(const LogEvent&)>;
 
-// "zdd hello: serving as generation 3 (phase.serving)".
+// "zdd hello: generation 3 is serving". The name and the fields are for machines.
 std::string ToString(const LogEvent& event);
 
 // One line to stderr, by one write().

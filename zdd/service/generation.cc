@@ -11,6 +11,8 @@ namespace {
 // A claimed queue that is not empty and has not shrunk for so long: the successor's loop lives, its
 // server hangs.
 constexpr absl::Duration kStuckAfter = absl::Seconds(1);
+// How long a successor that never accepted may take to end.
+constexpr absl::Duration kNothingInHand = absl::Seconds(1);
 
 EventLog::Fields FieldsOf(Phase phase, int number) {
   return {{"phase", std::string(PhaseName(phase))}, {"generation", absl::StrCat(number)}};
@@ -43,7 +45,6 @@ void Generation::Join(JoinedHandoff joined) {
                                  HandoffListener());
   peer_->info = joined.predecessor;
   token_ = std::move(joined.token);
-  context_.limits.peer_drain = joined.welcome.drain_timeout + absl::Seconds(1);
   number_ = last_number_ = joined.welcome.generation;
   handoff_began_ = MonotonicNow();
   report_.peer = joined.predecessor;
@@ -84,9 +85,16 @@ void Generation::Announce() {
   context_.host->OnPhase(phase);
 }
 
+void Generation::SetPeerDrain(absl::Duration limit) {
+  context_.limits.peer_drain = limit;
+  clock_.SetLimits(context_.limits);
+}
+
 // What is told of a handoff begins with it.
 void Generation::BeginHandoff() {
   cause_ = absl::OkStatus();
+  // Until it is told to accept it has nothing in hand that it would have to finish.
+  SetPeerDrain(kNothingInHand);
   handoff_began_ = MonotonicNow();
   queue_seen_.clear();
   queue_moved_.clear();

@@ -105,6 +105,8 @@ class Generation {
 
   void Step(Event event, absl::Status cause);
   void BeginHandoff();
+  // How long a successor that is aborted may take to finish what it has in hand.
+  void SetPeerDrain(absl::Duration limit);
   void OnChange(Phase before);
   void Announce();
   void Do(Effect effect);

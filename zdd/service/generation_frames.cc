@@ -225,6 +225,7 @@ void Generation::SendRelease() {
 }
 
 void Generation::BorrowPeerSockets() {
+  SetPeerDrain(context_.drain_timeout + absl::Seconds(1));
   context_.listeners->Claim(claims_);
   for (size_t i = 0; i < peer_sockets_.size() && i < peer_fds_.size(); ++i) {
     absl::Status status = context_.listeners->Borrow(peer_sockets_[i], std::move(peer_fds_[i]));

@@ -1,0 +1,124 @@
+// A real HTTP/1.1 server (Boost.Beast on a pool of threads) that replaces its own binary while its
+// clients notice nothing.
+//
+//   bazel build -c opt //examples/http_server
+//   bazel-bin/examples/http_server/http_server --version_label=v1 --pid_file=/tmp/http_server.pid &
+//   curl http://127.0.0.1:8080/version
+//
+// Now build another version in its place, and:
+//
+//   kill -USR2 $(cat /tmp/http_server.pid)
+//
+// The new version takes over at once, the old one watches it for --standby, then drains and exits.
+// If the new one fails before that, the old one serves again. `kill -TERM` drains and stops the
+// service. What the server answers is listed in routes.h.
+//
+// What zdd needs of such a server: the lines of main() below, and four in session.cc.
+#include <algorithm>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <csignal>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "examples/http_server/failure.h"
+#include "examples/http_server/flags.h"
+#include "examples/http_server/session.h"
+#include "zdd/service.h"
+
+ABSL_FLAG(std::string, listen, "tcp://127.0.0.1:8080", "where: tcp://IP:PORT or unix:PATH");
+ABSL_FLAG(std::string, version_label, "v1", "of this version: X-Version, and in reports");
+ABSL_FLAG(std::string, version_file, "", "if given, the label is read from there at start");
+ABSL_FLAG(std::string, runtime_dir, "", "where the versions meet; see zdd::Options");
+ABSL_FLAG(std::string, pid_file, "", "names the pid of the version that owns the service");
+ABSL_FLAG(int, threads, 0, "how many serve; 0: as many as there are cores");
+ABSL_FLAG(absl::Duration, ready_timeout, absl::Seconds(60), "for a successor to get ready");
+ABSL_FLAG(absl::Duration, standby, absl::Seconds(2), "the old version watches the new one so long");
+ABSL_FLAG(absl::Duration, silence, absl::Seconds(5),
+          "a version that says nothing for so long is overruled");
+ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30), "then connections are cut");
+ABSL_FLAG(absl::Duration, spread, absl::Seconds(10), "goodbyes are spread over this time");
+ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "an idle connection lives so much longer");
+
+namespace {
+
+namespace asio = boost::asio;
+
+std::string VersionLabel() {
+  const std::string file = absl::GetFlag(FLAGS_version_file);
+  return file.empty() ? absl::GetFlag(FLAGS_version_label) : example::ReadFileIfAny(file);
+}
+
+zdd::Options ServiceOptions(const std::string& version_label) {
+  zdd::Options options;
+  options.name = "http_server";
+  options.version = version_label;
+  options.runtime_dir = absl::GetFlag(FLAGS_runtime_dir);
+  options.pid_file = absl::GetFlag(FLAGS_pid_file);
+  options.upgrade_signal = SIGUSR2;
+  options.stop_signals = {SIGTERM, SIGINT};
+  options.ready_timeout = absl::GetFlag(FLAGS_ready_timeout);
+  options.standby = absl::GetFlag(FLAGS_standby);
+  options.silence = absl::GetFlag(FLAGS_silence);
+  options.drain.deadline = absl::GetFlag(FLAGS_drain_timeout);
+  options.drain.spread = absl::GetFlag(FLAGS_spread);
+  options.drain.grace = absl::GetFlag(FLAGS_grace);
+  return options;
+}
+
+int Threads() {
+  int threads = absl::GetFlag(FLAGS_threads);
+  if (threads < 0 || threads > 1000) example::DieOfFlag("--threads: from 0 to 1000");
+  return threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency());
+}
+
+// A wrong flag ends in 2, all else in 1.
+int Fail(const absl::Status& status) {
+  int failed = zdd::Fail(status);
+  return absl::IsInvalidArgument(status) ? 2 : failed;
+}
+
+// From zdd's connection to Asio's. Until Asio has it, it belongs to `connection`.
+void Serve(zdd::Connection connection, asio::thread_pool& pool, absl::string_view version_label) {
+  example::Socket socket(asio::make_strand(pool));
+  boost::system::error_code error;
+  socket.assign({connection.peer.family(), 0}, connection.fd.get(), error);
+  if (error) return;
+  (void)connection.fd.Release();
+  example::StartSession(std::move(socket), std::move(connection.ticket), version_label);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  example::ParseFlags(argc, argv);
+  const std::string version_label = VersionLabel();
+  const int threads = Threads();
+  const example::Failure failure = example::FailureFromFlags();
+  example::FailAtStart(failure);
+
+  absl::StatusOr<zdd::Service> service = zdd::Service::Create(ServiceOptions(version_label));
+  if (!service.ok()) return Fail(service.status());
+  absl::StatusOr<zdd::Listener> http = service->Listen("http", absl::GetFlag(FLAGS_listen));
+  if (!http.ok()) return Fail(http.status());
+
+  asio::thread_pool pool(threads);
+  absl::Status status = http->OnConnection(
+      [&](zdd::Connection connection) { Serve(std::move(connection), pool, version_label); });
+  if (!status.ok()) return Fail(status);
+  status = service->AddReadinessCheck("fail", [&] { return example::FailReadiness(failure); });
+  if (!status.ok()) return Fail(status);
+
+  example::FailBeforeReady(failure);
+  status = service->Start();
+  if (!status.ok()) return Fail(status);
+  example::FailAfterReady(failure, service->generation());
+  return service->Wait().exit_code();
+}
