@@ -7,7 +7,9 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <map>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -47,10 +49,18 @@ class Machines {
     std::array<Answer, kEventCount> answers = {};
   };
 
+  // By its bytes: all of them mean something.
+  struct Less {
+    bool operator()(const HandoffMachine& a, const HandoffMachine& b) const {
+      static_assert(std::has_unique_object_representations_v<HandoffMachine>);
+      return std::memcmp(&a, &b, sizeof(a)) < 0;
+    }
+  };
+
   uint16_t Intern(const HandoffMachine& machine);
 
   std::vector<Entry> machines_;
-  std::map<HandoffMachine, uint16_t> machine_numbers_;
+  std::map<HandoffMachine, uint16_t, Less> machine_numbers_;
   std::vector<std::vector<Effect>> lists_;
   std::map<std::vector<Effect>, uint16_t> list_numbers_;
   std::map<std::pair<uint16_t, uint16_t>, uint16_t> joins_;

@@ -25,7 +25,7 @@ std::string Dump(const Json& json) {
 
 std::string Shown(const Json& json) {
   if (json.is_structured()) return json.is_array() ? "a list" : "an object";
-  const std::string text = Dump(json);
+  std::string text = Dump(json);
   if (text.size() <= kShownBytesMax) return text;
   return absl::StrCat(text.substr(0, kShownBytesMax), "... (", text.size(), " bytes)");
 }
@@ -124,13 +124,13 @@ class Reader {
     value = *json == "stream" ? SocketKind::kStream : SocketKind::kDatagram;
   }
   void Numbers(const char* key, std::vector<int>& values, size_t max) {
-    Each(key, max, [&](const Json& json, std::string path) {
-      ReadNumber(json, std::move(path), 0, kIntMax, &values.emplace_back());
+    Each(key, max, [&](const Json& json, const std::string& path) {
+      ReadNumber(json, path, 0, kIntMax, &values.emplace_back());
     });
   }
   void Texts(const char* key, std::vector<std::string>& values, size_t max, size_t bytes_max) {
-    Each(key, max, [&](const Json& json, std::string path) {
-      ReadText(json, std::move(path), bytes_max, &values.emplace_back());
+    Each(key, max, [&](const Json& json, const std::string& path) {
+      ReadText(json, path, bytes_max, &values.emplace_back());
     });
   }
   void MaybeTexts(const char* key, std::vector<std::string>& values, size_t max, size_t bytes_max) {
@@ -169,7 +169,7 @@ class Reader {
     return &*found;
   }
 
-  void ReadText(const Json& json, std::string path, size_t bytes_max, std::string* value) {
+  void ReadText(const Json& json, const std::string& path, size_t bytes_max, std::string* value) {
     const std::string want = absl::StrCat("a text of at most ", bytes_max, " bytes");
     if (!json.is_string()) return Fail(path, Shown(json), want);
     absl::optional<std::string> bytes = PercentDecode(json.get_ref<const std::string&>());
@@ -187,7 +187,7 @@ class Reader {
     *value = json.get<int64_t>();
   }
 
-  void ReadNumber(const Json& json, std::string path, int min, int max, int* value) {
+  void ReadNumber(const Json& json, const std::string& path, int min, int max, int* value) {
     int64_t wide = 0;
     ReadInteger(json, path, min, max, &wide);
     *value = static_cast<int>(wide);

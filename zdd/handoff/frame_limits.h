@@ -10,7 +10,8 @@
 
 namespace zdd {
 
-inline constexpr size_t kChunkBytesMax = 48 * 1024;  // of a frame, as an FdChannel carries it
+inline constexpr size_t kChunkBytesMax =
+    size_t{48} * 1024;  // of a frame, as an FdChannel carries it
 inline constexpr size_t kChunkFdsMax = 252;
 inline constexpr size_t kServiceNameBytesMax = 40;
 inline constexpr size_t kListenerNameBytesMax = 128;

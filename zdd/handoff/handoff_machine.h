@@ -44,7 +44,6 @@ class HandoffMachine {
   bool in_handoff() const;
 
   friend bool operator==(const HandoffMachine&, const HandoffMachine&) = default;
-  friend auto operator<=>(const HandoffMachine&, const HandoffMachine&) = default;
 
  private:
   void Apply(Event event, std::vector<Effect>* effects);

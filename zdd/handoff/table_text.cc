@@ -36,7 +36,7 @@ std::string EffectsText(const Row& row) {
 }
 
 std::string PhaseText(Phase phase) {
-  const std::string name = absl::StrCat("**", PhaseName(phase), "**");
+  std::string name = absl::StrCat("**", PhaseName(phase), "**");
   for (const Row& row : HandoffTable()) {
     if (row.from == phase && row.on == Event::kDeadline)
       return absl::StrCat(name, " (at most ", LimitText(LimitOf(phase)), ")");

@@ -240,6 +240,7 @@ TEST(SplitOffer, AChunkEndsAt48KiBOfLongPaths) {
 
 TEST(SplitPrepared, ManyLongClaimsGoInSeveralChunks) {
   std::vector<std::string> claims;
+  claims.reserve(2000);
   for (int i = 0; i < 2000; ++i) claims.push_back(absl::StrCat(i, std::string(100, 'n')));
   std::vector<std::string> together;
   const std::vector<PreparedFrame> chunks = SplitPrepared(claims, {Http()});
