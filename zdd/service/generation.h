@@ -61,7 +61,7 @@ struct GenerationContext {
   std::string version;
   HandoffLimits limits;
   absl::Duration drain_timeout;
-  int draining_max = 4;
+  int draining_max = 8;
 };
 
 class Generation {

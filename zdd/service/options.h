@@ -71,7 +71,7 @@ struct Options {
 
   // At most so many older generations may still be draining when an upgrade begins; one more is
   // refused.
-  int draining_generations_max = 4;
+  int draining_generations_max = 8;
   // Another handoff is under way: wait for its end (up to ready_timeout) instead of failing with
   // Unavailable.
   bool wait_if_busy = false;
