@@ -102,29 +102,34 @@ class TextExchange : public PlainExchange {
 // GET /slow?ms=N.
 class SlowExchange : public TextExchange {
  public:
-  explicit SlowExchange(absl::Duration length) : TextExchange("", ""), length_(length) {}
+  explicit SlowExchange(absl::Duration length_max)
+      : TextExchange("", ""), length_max_(length_max) {}
   void Begin(uint64_t seed) override {
     TextExchange::Begin(seed);
-    const int64_t ms = absl::ToInt64Milliseconds(Bytes(seed).Length(length_));
+    length_ = absl::Floor(Bytes(seed).Length(length_max_), absl::Milliseconds(1));
+    const int64_t ms = absl::ToInt64Milliseconds(length_);
     request_ = RequestHead(absl::StrCat("GET /slow?ms=", ms), "");
   }
+  absl::Duration length() const override { return length_; }
 
  private:
-  const absl::Duration length_;
+  const absl::Duration length_max_;
+  absl::Duration length_;
 };
 
 // GET /stream?ms=N: one line each 10 ms, an eight-digit counter from 00000000.
 class StreamExchange : public PlainExchange {
  public:
-  explicit StreamExchange(absl::Duration length) : length_(length) {}
+  explicit StreamExchange(absl::Duration length_max) : length_max_(length_max) {}
   void Begin(uint64_t seed) override {
     Restart();
-    const int64_t ms = absl::ToInt64Milliseconds(Bytes(seed).Length(length_));
+    const int64_t ms = absl::ToInt64Milliseconds(Bytes(seed).Length(length_max_));
     request_ = RequestHead(absl::StrCat("GET /stream?ms=", ms), "");
     lines_wanted_ = absl::Milliseconds(ms) / kStreamStep;
     lines_ = 0;
     line_.clear();
   }
+  absl::Duration length() const override { return lines_wanted_ * kStreamStep; }
   std::string OnBody(absl::string_view bytes) override {
     for (char c : bytes) {
       line_.push_back(c);
@@ -142,7 +147,7 @@ class StreamExchange : public PlainExchange {
   }
 
  private:
-  const absl::Duration length_;
+  const absl::Duration length_max_;
   int64_t lines_wanted_ = 0;
   int64_t lines_ = 0;
   std::string line_;
@@ -151,16 +156,17 @@ class StreamExchange : public PlainExchange {
 // POST /upload: the body in pieces.
 class UploadExchange : public Exchange {
  public:
-  explicit UploadExchange(absl::Duration length) : length_(length) {}
+  explicit UploadExchange(absl::Duration length_max) : length_max_(length_max) {}
   void Begin(uint64_t seed) override {
     Bytes random(seed);
-    pieces_ = 2 + random.Length(length_) / kUploadStep;
+    pieces_ = 2 + random.Length(length_max_) / kUploadStep;
     body_ = random.Take(pieces_ * (1 + random.Word() % kUploadPieceBytes));
     request_ = RequestHead("POST /upload", absl::StrCat("Content-Length: ", body_.size(), "\r\n"));
     answer_.clear();
     sent_ = -1;
     complete_ = false;
   }
+  absl::Duration length() const override { return pieces_ * kUploadStep; }
   absl::optional<Piece> Next() override {
     if (sent_ == pieces_) return absl::nullopt;
     if (++sent_ == 0) return Piece{request_, absl::ZeroDuration()};
@@ -181,7 +187,7 @@ class UploadExchange : public Exchange {
   bool complete() const override { return complete_; }
 
  private:
-  const absl::Duration length_;
+  const absl::Duration length_max_;
   int64_t pieces_ = 0;
   int64_t sent_ = 0;  // -1: not even the head
   std::string request_;
@@ -193,14 +199,16 @@ class UploadExchange : public Exchange {
 // GET /echo with an Upgrade: what is sent comes back.
 class TunnelExchange : public Exchange {
  public:
-  explicit TunnelExchange(absl::Duration length) : length_(length) {}
+  explicit TunnelExchange(absl::Duration length_max) : length_max_(length_max) {}
   void Begin(uint64_t seed) override {
     random_ = Bytes(seed);
-    pieces_left_ = 2 + random_.Length(length_) / kTunnelStep;
+    pieces_ = pieces_left_ = 2 + random_.Length(length_max_) / kTunnelStep;
     sent_.clear();
     received_ = 0;
     head_sent_ = open_ = false;
   }
+  // The first piece goes at once.
+  absl::Duration length() const override { return (pieces_ - 1) * kTunnelStep; }
   absl::optional<Piece> Next() override {
     if (!head_sent_) {
       head_sent_ = true;
@@ -229,9 +237,10 @@ class TunnelExchange : public Exchange {
   bool tunnel() const override { return open_; }
 
  private:
-  const absl::Duration length_;
+  const absl::Duration length_max_;
   const std::string request_ = RequestHead("GET /echo", "Connection: Upgrade\r\nUpgrade: echo\r\n");
   Bytes random_{0};
+  int64_t pieces_ = 0;
   int64_t pieces_left_ = 0;
   std::string piece_;
   std::string sent_;

@@ -29,7 +29,7 @@ class Exchange {
  public:
   struct Piece {
     absl::string_view bytes;
-    absl::Duration after;  // the piece before
+    absl::Duration after;  // the piece before was due
   };
 
   virtual ~Exchange() = default;
@@ -38,6 +38,9 @@ class Exchange {
   virtual void Begin(uint64_t seed) = 0;
   // What is to be sent next. None: nothing, or nothing before OnHead().
   virtual absl::optional<Piece> Next() = 0;
+
+  // How long it takes by its nature, from Begin() to complete(), with a server that loses no time.
+  virtual absl::Duration length() const { return absl::ZeroDuration(); }
 
   virtual std::string OnHead(const ResponseHead& head);
   virtual std::string OnBody(absl::string_view bytes) = 0;

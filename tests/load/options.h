@@ -32,12 +32,6 @@ enum class LoadKind {
   kLate,       // connects, sends GET / only `delay` later
 };
 
-// False for those whose answers take long by nature.
-constexpr bool AnsweredAtOnce(LoadKind kind) {
-  return kind == LoadKind::kNew || kind == LoadKind::kKeepAlive || kind == LoadKind::kIdle ||
-         kind == LoadKind::kLate;
-}
-
 struct LoadGroup {
   LoadKind kind = LoadKind::kKeepAlive;
   int connections = 1;

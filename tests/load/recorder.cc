@@ -22,7 +22,7 @@ void Recorder::End(int group, const Ended& ended) {
   ++report.outcomes[static_cast<size_t>(ended.outcome)];
   if (!ended.version.empty()) CountVersion(ended.version, ended.end);
   if (ended.outcome == LoadOutcome::kOk) {
-    (around ? report.around : report.steady).Record(ended.end - ended.begin);
+    (around ? report.around : report.steady).Record(ended.end - ended.begin - ended.length);
   } else if (losses_.size() < kLossesToldMax) {
     losses_.push_back(
         absl::StrCat(report.name, ": ", LoadOutcomeName(ended.outcome), ": ", ended.loss));

@@ -25,7 +25,8 @@ class Recorder {
 
   struct Ended {
     LoadOutcome outcome;
-    Instant begin;  // when it was due
+    Instant begin;          // when it was due
+    absl::Duration length;  // that it takes by its nature
     Instant end;
     int marks_then;             // Timeline::mark_count() when it began
     absl::string_view version;  // that answered. Empty: none did

@@ -57,7 +57,7 @@ absl::string_view LoadOutcomeName(LoadOutcome outcome) {
 }
 
 LoadGroupReport::LoadGroupReport(const LoadGroup& group)
-    : name(group.name.empty() ? DefaultName(group) : group.name), kind(group.kind) {}
+    : name(group.name.empty() ? DefaultName(group) : group.name) {}
 
 int64_t LoadGroupReport::ended() const {
   return std::accumulate(outcomes.begin(), outcomes.end(), int64_t{0});
@@ -75,11 +75,14 @@ void LoadGroupReport::Merge(const LoadGroupReport& other) {
 LoadGroupReport LoadReport::Sum() const {
   LoadGroupReport sum;
   sum.name = "all";
-  for (LoadGroupReport group : groups) {
-    if (!AnsweredAtOnce(group.kind)) group.steady = group.around = Histogram();
-    sum.Merge(group);
-  }
+  for (const LoadGroupReport& group : groups) sum.Merge(group);
   return sum;
+}
+
+std::string WithCommas(int64_t number) {
+  std::string text = absl::StrCat(number);
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(at, 1, ',');
+  return text;
 }
 
 std::string ShortDuration(absl::Duration duration) {

@@ -41,7 +41,6 @@ struct LoadGroupReport {
   explicit LoadGroupReport(const LoadGroup& group);  // nothing seen yet
 
   std::string name;
-  LoadKind kind = LoadKind::kKeepAlive;
   int64_t started = 0;
   std::array<int64_t, kLoadOutcomeCount> outcomes{};
 
@@ -49,6 +48,8 @@ struct LoadGroupReport {
   int64_t told_to_reconnect = 0;  // by Connection: close on an answer
   int64_t closed_idle = 0;        // EOF while nothing was asked
 
+  // Latencies of right answers, beyond the time that a slow answer, an upload, a stream or a tunnel
+  // takes by its nature.
   Histogram steady;
   Histogram around;  // of requests in the windows around restarts
 
@@ -82,7 +83,6 @@ struct LoadReport {
   std::vector<std::string> losses;  // the first ones, told
   absl::Duration elapsed;
 
-  // Its latencies are those of the groups that are answered at once.
   LoadGroupReport Sum() const;
   int64_t requests() const { return Sum().started; }
   int64_t lost() const { return Sum().lost(); }
@@ -91,6 +91,9 @@ struct LoadReport {
   std::string ToJson() const;
   std::string ToTable() const;  // several lines for a terminal, and the losses
 };
+
+// "1,234,567".
+std::string WithCommas(int64_t number);
 
 // "85 us", "1.24 ms", "2.5 s": three digits.
 std::string ShortDuration(absl::Duration duration);

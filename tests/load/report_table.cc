@@ -14,34 +14,34 @@ constexpr int kNameWidth = 24;
 
 std::string Name(absl::string_view name) { return absl::StrFormat("%-*s", kNameWidth, name); }
 
-std::string WithCommas(int64_t number) {
-  std::string text = absl::StrCat(number);
-  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(at, 1, ',');
-  return text;
-}
-
 std::string Counts(const LoadGroupReport& group) {
   return absl::StrFormat("%10s %6s %10s", WithCommas(group.started), WithCommas(group.lost()),
                          WithCommas(group.reconnects()));
 }
 
-// "  p50   p99   max", each in nine columns.
+// Three digits, so that columns can be compared.
+std::string Milliseconds(absl::Duration duration) {
+  const double ms = absl::ToDoubleMilliseconds(duration);
+  return absl::StrFormat("%.*f", ms < 10 ? 2 : ms < 100 ? 1 : 0, ms);
+}
+
+// "   p50    p99    max".
 std::string Percentiles(const Histogram& latency) {
-  if (latency.count() == 0) return absl::StrFormat("%9s%9s%9s", "-", "-", "-");
-  return absl::StrFormat("%9s%9s%9s", ShortDuration(latency.Percentile(50)),
-                         ShortDuration(latency.Percentile(99)), ShortDuration(latency.max()));
+  if (latency.count() == 0) return absl::StrFormat("%8s%7s%7s", "-", "-", "-");
+  return absl::StrFormat("%8s%7s%7s", Milliseconds(latency.Percentile(50)),
+                         Milliseconds(latency.Percentile(99)), Milliseconds(latency.max()));
 }
 
 std::string Row(const LoadGroupReport& group) {
-  return absl::StrCat(Name(group.name), Counts(group), "  ", Percentiles(group.steady), "  ",
+  return absl::StrCat(Name(group.name), Counts(group), Percentiles(group.steady), "  ",
                       Percentiles(group.around), "\n");
 }
 
 std::string Header() {
-  return absl::StrFormat("%s%28s  %27s  %27s\n%s%10s %6s %10s  %9s%9s%9s  %9s%9s%9s\n", Name(""),
-                         "", "--------- steady ----------", "----- around restarts -----", Name(""),
-                         "requests", "lost", "reconnects", "p50", "p99", "max", "p50", "p99",
-                         "max");
+  const std::string percentiles = absl::StrFormat("%8s%7s%7s", "p50", "p99", "max");
+  return absl::StrFormat("%s%28s%22s  %22s\n%s%10s %6s %10s%s  %s\n", Name(""), "asked to",
+                         "---- steady, ms ----", "-- at restarts, ms -", Name(""), "requests",
+                         "lost", "reconnect", percentiles, percentiles);
 }
 
 // "keep-alive: 3 reset, 1 raced": what was lost, by kind.

@@ -165,7 +165,7 @@ void User::Send() {
     piece_->bytes.remove_prefix(static_cast<size_t>(sent));
     if (!piece_->bytes.empty()) continue;
     piece_ = exchange_->Next();
-    if (piece_) piece_due_ = now_ + piece_->after;
+    if (piece_) piece_due_ += piece_->after;
   }
   ArmTimer();
 }
@@ -275,6 +275,7 @@ void User::End(Ending ending, absl::string_view detail) {
   const bool ok = ending == Ending::kAnswered;
   around_.recorder->End(group_, {.outcome = OutcomeOf(ending, answers_ > 0, answer_bytes_),
                                  .begin = asked_,
+                                 .length = exchange_->length(),
                                  .end = now_,
                                  .marks_then = marks_then_,
                                  .version = head_came_ ? absl::string_view(version_) : "",
