@@ -25,11 +25,11 @@
 ABSL_FLAG(std::string, server, "", "the http_server to show; it is copied");
 ABSL_FLAG(std::string, json, "", "a file for the findings");
 ABSL_FLAG(int, restarts, 10, "how many versions follow the first one");
-ABSL_FLAG(bool, short, false, "take 8 seconds instead of 20: 4 restarts, unless told otherwise");
+ABSL_FLAG(bool, short, false, "take 8 seconds instead of 20: 3 restarts, unless told otherwise");
 
 namespace {
 
-constexpr int kBriefRestarts = 4;
+constexpr int kBriefRestarts = 3;
 
 // What clients must not wait for: see Options of zdd. Clients think for 100 ms; the grace is ten
 // times that.

@@ -13,22 +13,16 @@
 namespace demo {
 namespace {
 
-struct Stat {
-  char state = 0;  // 0: there is no such process
-  pid_t parent = 0;
-};
-
-// proc(5): "pid (name) state ppid ...", and the name may hold anything, ") " too.
-Stat StatOf(absl::string_view pid) {
+// 0: there is no such process. proc(5): "pid (name) state ppid ...", and the name may hold
+// anything,
+// ") " too.
+pid_t ParentOf(absl::string_view pid) {
   const std::string text = ReadSmallFile(absl::StrCat("/proc/", pid, "/stat"));
   const size_t name_end = text.rfind(") ");
-  if (name_end == std::string::npos) return {};
+  if (name_end == std::string::npos) return 0;
   const std::vector<std::string> fields = absl::StrSplit(text.substr(name_end + 2), ' ');
-  Stat stat;
-  if (fields.size() < 2 || fields[0].empty() || !absl::SimpleAtoi(fields[1], &stat.parent))
-    return {};
-  stat.state = fields[0][0];
-  return stat;
+  pid_t parent;
+  return fields.size() > 1 && absl::SimpleAtoi(fields[1], &parent) ? parent : 0;
 }
 
 }  // namespace
@@ -39,16 +33,9 @@ std::vector<pid_t> ChildrenOf(pid_t pid) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const std::string name = entry.path().filename();
     pid_t child;
-    if (!absl::SimpleAtoi(name, &child)) continue;
-    const Stat stat = StatOf(name);
-    if (stat.state != 0 && stat.parent == pid) children.push_back(child);
+    if (absl::SimpleAtoi(name, &child) && ParentOf(name) == pid) children.push_back(child);
   }
   return children;
-}
-
-bool IsRunning(pid_t pid) {
-  const char state = StatOf(absl::StrCat(pid)).state;
-  return state != 0 && state != 'Z' && state != 'X';
 }
 
 int64_t ResidentKib(pid_t pid) {

@@ -15,9 +15,6 @@ namespace demo {
 // The children of `pid`, zombies included.
 std::vector<pid_t> ChildrenOf(pid_t pid);
 
-// Whether it runs: exists, and is no zombie.
-bool IsRunning(pid_t pid);
-
 // VmRSS, or 0.
 int64_t ResidentKib(pid_t pid);
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -51,12 +52,13 @@ int Connections(const std::vector<LoadGroup>& groups) {
   return connections;
 }
 
-// "...: REASON [phases]" of a report's line in the log.
+// "...: [successor pid N ]REASON [phases]" of a report's line in the log.
 std::string ReasonIn(absl::string_view line) {
   const size_t begin = line.find("): ", line.find("keeps serving"));
   if (begin == absl::string_view::npos) return std::string(line);
-  line.remove_prefix(begin + 3);
-  return std::string(line.substr(0, line.find(" [")));
+  line = line.substr(begin + 3, line.find(" [") - begin - 3);
+  if (absl::ConsumePrefix(&line, "successor pid ")) line.remove_prefix(line.find(' ') + 1);
+  return std::string(line);
 }
 
 class Teller {
@@ -179,7 +181,7 @@ class Teller {
     kill(*successor, SIGSTOP);
     Watch(kFrozen, version);
     kill(*successor, SIGCONT);
-    return AwaitGivenUp(version, "freezes while it serves", begin);
+    return AwaitGivenUp(version, "freezes while serving", begin);
   }
 
   absl::Status AwaitGivenUp(const std::string& version, absl::string_view what, absl::Time begin) {
@@ -187,7 +189,7 @@ class Teller {
     if (!line) return absl::DeadlineExceededError(absl::StrCat(version, " was not given up"));
     summary_.bad_versions.push_back({version, ReasonIn(*line), absl::Now() - begin});
     const BadVersion& bad = summary_.bad_versions.back();
-    screen_.Say(absl::StrFormat("%-4s %-23s given up after %7s: %s", version, what,
+    screen_.Say(absl::StrFormat("%-4s %-21s  given up after %7s: %s", version, what,
                                 ShortDuration(bad.lasted), bad.reason));
     Watch(kBetweenRestarts, version);
     return absl::OkStatus();
@@ -198,7 +200,7 @@ class Teller {
     absl::Status status = StartLoad(
         {{.kind = LoadKind::kNew, .connections = 16, .rate = 300},
          {.kind = LoadKind::kKeepAlive, .connections = 50, .think = absl::Milliseconds(100)}});
-    if (status.ok()) status = TryBadVersion("crash_after_ready", "crashes while it serves");
+    if (status.ok()) status = TryBadVersion("crash_after_ready", "crashes while serving");
     summary_.limit = load_->Stop();
     return status;
   }

@@ -58,8 +58,9 @@ std::string BadVersionsText(const Summary& summary) {
 
 std::string LimitText(const Summary& summary) {
   const LoadGroupReport sum = summary.limit.Sum();
-  return absl::StrCat("The limit: what crashed while it served took ", sum.lost(), " of ",
-                      Count(sum.started, "request"), " with it, those in its own hands.\n");
+  return absl::StrCat(
+      "The limit: what crashes while serving takes the requests in its hands with it, here ",
+      sum.lost(), " of ", Count(sum.started, "request"), ".\n");
 }
 
 std::string Verdict(const Summary& summary) {
