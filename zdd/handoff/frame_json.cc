@@ -308,17 +308,7 @@ void Describe(V& v, Of<V, BusyFrame> f) {
 }
 
 template <typename V>
-void Describe(V& v, Of<V, AbortFrame> f) {
-  v.Text("reason", f.reason, kReasonBytesMax);
-}
-
-template <typename V>
-void Describe(V& v, Of<V, FailFrame> f) {
-  v.Text("reason", f.reason, kReasonBytesMax);
-}
-
-template <typename V>
-void Describe(V& v, Of<V, RefusedFrame> f) {
+void Describe(V& v, Of<V, WithReason> f) {
   v.Text("reason", f.reason, kReasonBytesMax);
 }
 

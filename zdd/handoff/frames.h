@@ -46,6 +46,12 @@ struct WithoutFields {
   friend bool operator==(const WithoutFields&, const WithoutFields&) = default;
 };
 
+// Frames of somebody who will not go on.
+struct WithReason {
+  std::string reason;
+  friend bool operator==(const WithReason&, const WithReason&) = default;
+};
+
 struct HelloFrame {
   std::vector<int> protocols;
   std::string name;  // of the service
@@ -145,16 +151,8 @@ struct DrainingFrame {
   friend bool operator==(const DrainingFrame&, const DrainingFrame&) = default;
 };
 
-struct AbortFrame {
-  std::string reason;
-  friend bool operator==(const AbortFrame&, const AbortFrame&) = default;
-};
-
-struct FailFrame {
-  std::string reason;
-  friend bool operator==(const FailFrame&, const FailFrame&) = default;
-};
-
+struct AbortFrame : WithReason {};
+struct FailFrame : WithReason {};
 struct WishFrame : WithoutFields {};
 
 // Another handoff is under way.
@@ -165,10 +163,7 @@ struct BusyFrame {
   friend bool operator==(const BusyFrame&, const BusyFrame&) = default;
 };
 
-struct RefusedFrame {
-  std::string reason;
-  friend bool operator==(const RefusedFrame&, const RefusedFrame&) = default;
-};
+struct RefusedFrame : WithReason {};
 
 struct PingFrame : WithoutFields {};
 struct PongFrame : WithoutFields {};
