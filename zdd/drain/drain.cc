@@ -48,17 +48,16 @@ Instant Drain::Work(Instant now) {
   } else {
     recount_at_ = armed_at_ + kRecountPeriod;
   }
+  const bool more_waiting = table_->AskWaiting(machine_.reach(), &tally_);
   if (now >= machine_.next()) pass_wanted_ = true;
   const bool was_drained = drained();
   machine_.Tick(now, table_->Sums().live());
   table_->SetReach(machine_.reach());
   if (drained() && !was_drained) Finish(now);
-
-  const bool more_waiting = table_->AskWaiting(machine_.reach(), &tally_);
   const bool more_chunks = Walk(now);
   if (more_waiting || more_chunks) return now;
-  Instant next = std::min(machine_.next(), recount_at_);
-  return pass_wanted_ ? std::min(next, pass_not_before_) : std::max(next, now);
+  const Instant next = pass_wanted_ ? pass_not_before_ : machine_.next();
+  return std::max(now, std::min(next, recount_at_));
 }
 
 // True if the pass is not done yet.

@@ -8,6 +8,9 @@ namespace {
 // How often tickets are looked at when no wave is under way: for those that were busy.
 constexpr absl::Duration kIdlePeriod = absl::Milliseconds(100);
 
+// A tick that comes so late means that we were stopped.
+constexpr absl::Duration kJump = absl::Milliseconds(250);
+
 // A wave that takes `spread` goes in steps of this.
 absl::Duration Period(absl::Duration spread) {
   if (spread == absl::ZeroDuration()) return kIdlePeriod;
@@ -53,7 +56,7 @@ void DrainMachine::Begin(const DrainPlan& plan, Instant now) {
 void DrainMachine::Tick(Instant now, int64_t live) {
   if (state_ == DrainState::kServing || state_ == DrainState::kDrained) return;
   now = std::max(now, last_);
-  jumped_ = now - std::max(last_, next_) > StepMax(plan_.spread);
+  jumped_ = now - std::max(last_, next_) > kJump;
   if (state_ == DrainState::kDelay && now >= began_ + plan_.delay) {
     state_ = DrainState::kAsking;
     last_ = std::max(last_, began_ + plan_.delay);
@@ -62,6 +65,7 @@ void DrainMachine::Tick(Instant now, int64_t live) {
   Transition(now, live);
   if (state_ == DrainState::kCutting) AdvanceCut(now);
   last_ = now;
+  hurry_ = false;
   next_ = NextTick(now);
 }
 
@@ -97,35 +101,41 @@ void DrainMachine::AdvanceIdleWave() {
 }
 
 void DrainMachine::AdvanceCut(Instant now) {
-  const uint64_t step = Share(StepMax(plan_.cut_spread), plan_.cut_spread);
-  reach_.cut = std::min(Share(now - CutTime(), plan_.cut_spread), reach_.cut + step);
+  cut_awake_ += std::min(now - std::max(last_, CutTime()), StepMax(plan_.cut_spread));
+  reach_.cut = std::max(reach_.cut, Share(cut_awake_, plan_.cut_spread));
 }
 
 const Reach& DrainMachine::BeginPass(Instant now) {
   pass_.began = now;
   pass_.reach = reach_;
+  next_ = NextTick(now);
   return pass_.reach;
 }
 
 void DrainMachine::EndPass(Instant now) {
-  if (state_ == DrainState::kDrained) return;
+  if (state_ == DrainState::kDelay || state_ == DrainState::kDrained) return;
   if (pass_.reach.cut == Reach::kAll) cut_done_ = std::min(cut_done_, now);
   pass_.awake = awake_ + std::max(absl::ZeroDuration(), now - last_);
   // A pass that told nobody new is of interest for late tickets only: 64 marks in a grace will do.
   const bool new_ground = passes_.empty() || pass_.reach.goodbye > passes_.back().reach.goodbye;
   if (new_ground || awake_ >= passes_.back().awake + plan_.grace / 64) passes_.push_back(pass_);
-  next_ = std::min(next_, NextTick(now));
+  next_ = NextTick(now);
 }
 
 void DrainMachine::Stop() {
   if (state_ == DrainState::kServing || state_ == DrainState::kDrained) return;
   plan_.delay = plan_.spread = plan_.grace = absl::ZeroDuration();
-  next_ = last_;
+  Hurry();
 }
 
 void DrainMachine::Cut(Instant now) {
   if (state_ == DrainState::kServing || state_ == DrainState::kDrained) return;
   asked_cut_ = std::min(asked_cut_, now);
+  Hurry();
+}
+
+void DrainMachine::Hurry() {
+  hurry_ = true;
   next_ = last_;
 }
 
@@ -133,31 +143,39 @@ Instant DrainMachine::CutTime() const {
   return std::min(asked_cut_, began_ + plan_.deadline - plan_.cut_spread);
 }
 
+// The next pass comes a period after the last one, however often it was ticked meanwhile.
 Instant DrainMachine::NextTick(Instant now) const {
+  if (hurry_) return last_;
+  Instant next = absl::InfiniteDuration();
   switch (state_) {
     case DrainState::kServing:
     case DrainState::kDrained:
-      return absl::InfiniteDuration();
-    case DrainState::kDelay:
-      return std::min(began_ + plan_.delay, std::max(CutTime(), now));
-    case DrainState::kAsking: {
-      Instant next = std::min(now + Period(plan_.spread), std::max(CutTime(), now));
-      for (const Pass& pass : passes_) {  // the first one ahead of the idle wave moves that
-        if (pass.reach.goodbye <= reach_.when_idle) continue;
-        return std::min(next,
-                        now + std::max(absl::ZeroDuration(), pass.awake + plan_.grace - awake_));
-      }
       return next;
-    }
+    case DrainState::kDelay:
+      next = std::min(began_ + plan_.delay, CutTime());
+      break;
+    case DrainState::kAsking:
+      next = std::min({pass_.began + Period(plan_.spread), CutTime(), NextIdleStep(now)});
+      break;
     case DrainState::kWaiting:
-      return std::min(now + kIdlePeriod, std::max(CutTime(), now));
+      next = std::min(pass_.began + kIdlePeriod, CutTime());
+      break;
     case DrainState::kCutting: {
-      const bool all = reach_.cut == Reach::kAll;
-      return std::min(now + (all ? kIdlePeriod : Period(plan_.cut_spread)),
-                      std::max(cut_done_ + plan_.linger, now));
+      const bool all = reach_.cut == Reach::kAll && pass_.reach.cut == Reach::kAll;
+      next = std::min(pass_.began + (all ? kIdlePeriod : Period(plan_.cut_spread)),
+                      cut_done_ + plan_.linger);
+      break;
     }
   }
-  return now;
+  return std::max(next, now);
+}
+
+// When the idle wave can move on to what the next pass had reached.
+Instant DrainMachine::NextIdleStep(Instant now) const {
+  for (const Pass& pass : passes_) {
+    if (pass.reach.goodbye > reach_.when_idle) return now + pass.awake + plan_.grace - awake_;
+  }
+  return absl::InfiniteDuration();
 }
 
 Instant DrainMachine::idle_end() const {

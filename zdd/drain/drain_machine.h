@@ -91,9 +91,11 @@ class DrainMachine {
   void AdvanceWaves(Instant now);
   void AdvanceIdleWave();
   void AdvanceCut(Instant now);
+  void Hurry();
   void Transition(Instant now, int64_t live);
   Instant CutTime() const;
   Instant NextTick(Instant now) const;
+  Instant NextIdleStep(Instant now) const;
 
   DrainPlan plan_;
   DrainState state_ = DrainState::kServing;
@@ -102,11 +104,14 @@ class DrainMachine {
   Instant last_;  // the last tick
   Instant next_ = absl::InfiniteDuration();
   bool jumped_ = false;
+  bool hurry_ = false;                            // Stop() or Cut() since then
   Instant asked_cut_ = absl::InfiniteDuration();  // by Cut()
   Instant cut_done_ = absl::InfiniteDuration();   // every ticket has been told to close now
 
-  // The waves' clock starts with kAsking and leaves out what lies beyond a step.
+  // The waves' clocks, from the beginning of kAsking and of the cut, leave out what lies beyond a
+  // step.
   absl::Duration awake_;
+  absl::Duration cut_awake_;
   Pass pass_;                // in progress
   std::deque<Pass> passes_;  // done in the last `grace`, and the one before
 };

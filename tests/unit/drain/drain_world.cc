@@ -1,0 +1,144 @@
+#include "tests/unit/drain/drain_world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tests/unit/drain/virtual_time.h"
+
+namespace zdd {
+
+Instant Life::HeardAt(Ask ask) const {
+  for (const Heard& one : heard) {
+    if (one.ask >= ask) return one.at;
+  }
+  return absl::InfiniteDuration();
+}
+
+DrainWorld::DrainWorld(uint32_t seed, WorldOptions options) : options_(options), random_(seed) {
+  VirtualTime::SetCostPerReading(absl::ZeroDuration());
+  table_ = TicketTable::Create(&VirtualTime::Now);
+  table_->SetWake([this] { woken_ = true; });
+  drain_ = std::make_unique<Drain>(table_);
+}
+
+DrainWorld::~DrainWorld() { table_->SetWake({}); }
+
+Instant DrainWorld::VirtualNow() { return VirtualTime::Now(); }
+
+absl::Duration DrainWorld::Exponential(absl::Duration mean) {
+  return mean * std::exponential_distribution<double>(1.0)(random_);
+}
+
+void DrainWorld::At(Instant when, std::function<void()> what) {
+  events_.emplace(when, std::move(what));
+}
+
+// ---- Connections
+
+Life* DrainWorld::OpenOne() {
+  lives_.emplace_back();
+  Life* life = &lives_.back();
+  life->entered = now();
+  life->deaf = std::bernoulli_distribution(options_.deaf_share)(random_);
+  life->ticket = table_->Enter(table_->Kind("http"));
+  life->ticket.OnAsk([this, life](Ask ask) { OnAsk(life, ask); });
+  At(now() + Exponential(options_.work), [this, life] { StartRest(life); });
+  return life;
+}
+
+void DrainWorld::Open(int count) {
+  for (int i = 0; i < count; ++i) OpenOne();
+}
+
+void DrainWorld::Close(Life* life) {
+  if (life->gone()) return;
+  life->left = now();
+  life->ticket.Reset();
+}
+
+void DrainWorld::StartWork(Life* life) {
+  if (life->gone()) return;
+  life->busy = true;
+  life->ticket.SetBusy(true);
+  At(now() + Exponential(options_.work), [this, life] { StartRest(life); });
+}
+
+// A response ends: it says `Connection: close` when it should.
+void DrainWorld::StartRest(Life* life) {
+  if (life->gone()) return;
+  if (life->ticket.ShouldClose() && !life->deaf) return Close(life);
+  life->busy = false;
+  life->ticket.SetBusy(false);
+  At(now() + Exponential(options_.rest), [this, life] { StartWork(life); });
+}
+
+void DrainWorld::OnAsk(Life* life, Ask ask) {
+  life->heard.push_back({ask, now(), life->busy});
+  if (ask >= Ask::kCloseWhenIdle && !life->deaf) Close(life);
+  if (also_) also_(life, ask);
+}
+
+void DrainWorld::Arrive() {
+  OpenOne();
+  if (!drain_->drained()) {
+    At(now() + Exponential(absl::Seconds(1) / options_.arrivals_per_second), [this] { Arrive(); });
+  }
+}
+
+// ---- Time
+
+void DrainWorld::Begin(const DrainPlan& plan) {
+  began_ = now();
+  drain_->Begin(plan, "test", now());
+  next_tick_ = now();
+  if (options_.arrivals_per_second > 0) Arrive();
+}
+
+void DrainWorld::TickNow() {
+  do {
+    woken_ = false;
+    ++ticks_;
+    next_tick_ = drain_->Tick(now());
+  } while (next_tick_ <= now() || woken_);
+}
+
+// The next thing that happens, if it does before `until`.
+bool DrainWorld::Step(Instant until) {
+  Instant tick = woken_ ? now() : next_tick_;
+  if (tick != absl::InfiniteDuration() && tick > now() &&
+      options_.late_tick_max > absl::ZeroDuration()) {
+    tick += options_.late_tick_max * std::uniform_real_distribution<double>(0, 1)(random_);
+  }
+  const Instant event = events_.empty() ? absl::InfiniteDuration() : events_.begin()->first;
+  const Instant next = std::max(now(), std::min(tick, event));
+  if (next > until) return false;
+  VirtualTime::Set(next);
+  if (event <= next) {
+    std::function<void()> what = std::move(events_.begin()->second);
+    events_.erase(events_.begin());
+    what();
+    return true;
+  }
+  woken_ = false;
+  ++ticks_;
+  next_tick_ = drain_->Tick(now());
+  return true;
+}
+
+absl::Duration DrainWorld::RunUntilDrained(absl::Duration limit) {
+  const Instant began = now();
+  while (!drain_->drained() && Step(began + limit)) {
+  }
+  return now() - began;
+}
+
+void DrainWorld::RunFor(absl::Duration time) {
+  const Instant until = now() + time;
+  while (Step(until)) {
+  }
+  VirtualTime::Set(until);
+}
+
+void DrainWorld::Sleep(absl::Duration time) { VirtualTime::Advance(time); }
+
+}  // namespace zdd

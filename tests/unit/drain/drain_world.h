@@ -1,0 +1,113 @@
+// A DrainWorld is a service under a drain, in virtual time: connections that come, work, rest,
+// answer what they are asked or do not, and a loop that ticks when it should, or late.
+//
+//   DrainWorld world(seed);
+//   world.Open(1000);
+//   world.Begin(plan);
+//   world.RunUntilDrained();
+//   for (const Life& life : world.lives()) ...        // what each of them heard, and when
+//
+// Threads: one at a time, and one world at a time: the clock is the process's.
+#ifndef TESTS_UNIT_DRAIN_DRAIN_WORLD_H_
+#define TESTS_UNIT_DRAIN_DRAIN_WORLD_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "zdd/base/time.h"
+#include "zdd/drain/ask.h"
+#include "zdd/drain/drain.h"
+#include "zdd/drain/ticket.h"
+#include "zdd/drain/ticket_table.h"
+
+namespace zdd {
+
+struct Heard {
+  Ask ask;
+  Instant at;
+  bool busy;
+};
+
+// One connection, from its entry to its end.
+struct Life {
+  Instant entered;
+  Instant left = absl::InfiniteDuration();
+  std::vector<Heard> heard;
+  bool busy = true;
+  bool deaf = false;  // answers nothing, ever
+  Ticket ticket;
+
+  bool gone() const { return left != absl::InfiniteDuration(); }
+  // When it first heard at least `ask`; InfiniteDuration() if never.
+  Instant HeardAt(Ask ask) const;
+};
+
+struct WorldOptions {
+  absl::Duration work = absl::Milliseconds(50);   // mean time of a request
+  absl::Duration rest = absl::Milliseconds(500);  // mean time between two
+  double deaf_share = 0;                          // never close, whatever they are asked
+  double arrivals_per_second = 0;                 // after Begin, too
+  absl::Duration late_tick_max;                   // the loop is busy with other things
+};
+
+class DrainWorld {
+ public:
+  explicit DrainWorld(uint32_t seed, WorldOptions options = WorldOptions());
+  ~DrainWorld();
+
+  void Open(int count);
+  // `also` runs in each callback, after the connection's own reaction.
+  void Also(std::function<void(Life*, Ask)> also) { also_ = std::move(also); }
+
+  void Begin(const DrainPlan& plan);
+  // Runs until the drain has ended, or `limit` has passed; the time that it took.
+  absl::Duration RunUntilDrained(absl::Duration limit = absl::Hours(10));
+  void RunFor(absl::Duration time);
+  // Nothing runs meanwhile; what should have happened comes at once after it.
+  void Sleep(absl::Duration time);
+  // As the loop does by itself: ticks until the drain wants nothing more now.
+  void TickNow();
+
+  Life* OpenOne();
+  void Close(Life* life);
+
+  Instant now() const { return VirtualNow(); }
+  Instant began() const { return began_; }
+  Drain& drain() { return *drain_; }
+  TicketTable& table() { return *table_; }
+  std::deque<Life>& lives() { return lives_; }
+  int ticks() const { return ticks_; }
+
+ private:
+  static Instant VirtualNow();
+
+  absl::Duration Exponential(absl::Duration mean);
+  void At(Instant when, std::function<void()> what);
+  void StartWork(Life* life);
+  void StartRest(Life* life);
+  void OnAsk(Life* life, Ask ask);
+  void Arrive();
+  bool Step(Instant until);
+
+  const WorldOptions options_;
+  std::mt19937 random_;
+  std::shared_ptr<TicketTable> table_;
+  std::unique_ptr<Drain> drain_;
+  std::deque<Life> lives_;
+  std::multimap<Instant, std::function<void()>> events_;
+  std::function<void(Life*, Ask)> also_;
+  Instant next_tick_ = absl::InfiniteDuration();
+  bool woken_ = false;
+  Instant began_ = absl::InfiniteDuration();
+  int ticks_ = 0;
+};
+
+}  // namespace zdd
+
+#endif  // TESTS_UNIT_DRAIN_DRAIN_WORLD_H_
