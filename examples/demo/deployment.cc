@@ -27,6 +27,7 @@ namespace demo {
 namespace {
 
 constexpr absl::Duration kStartTimeout = absl::Seconds(20);
+constexpr absl::Duration kStopTimeout = absl::Seconds(20);
 constexpr int kTailLines = 30;
 
 absl::StatusOr<int> FreePort() {
@@ -130,6 +131,14 @@ absl::Status Deployment::Upgrade() const {
   if (pid <= 0) return absl::FailedPreconditionError("upgrade: the pid file is empty");
   if (kill(pid, SIGUSR2) == 0) return absl::OkStatus();
   return zdd::ErrnoStatus(errno, absl::StrCat("kill -USR2 ", pid));
+}
+
+absl::Status Deployment::Stop() {
+  const pid_t pid = owner();
+  if (pid <= 0 || kill(pid, SIGTERM) != 0) return absl::FailedPreconditionError("stop: no owner");
+  if (Await(kStopTimeout, [&] { return owner() == 0; })) return absl::OkStatus();
+  return absl::DeadlineExceededError(absl::StrCat("stop: pid ", pid, " is still there after ",
+                                                  absl::FormatDuration(kStopTimeout)));
 }
 
 absl::optional<pid_t> Deployment::AwaitSuccessor(absl::Duration timeout) const {

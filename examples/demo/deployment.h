@@ -52,6 +52,9 @@ class Deployment {
   pid_t owner() const;
   bool AwaitOwnerAfter(pid_t predecessor, absl::Duration timeout) const;
 
+  // Ends the service: SIGTERM to the owner, which drains. Returns when it is gone.
+  absl::Status Stop();
+
   // Starts a handover: whoever owns the service is sent SIGUSR2.
   absl::Status Upgrade() const;
 
