@@ -14,14 +14,6 @@ namespace {
 
 constexpr int kSpins = 100;
 
-uint32_t RandomStart() {
-  uint32_t start = 0;
-  if (getrandom(&start, sizeof(start), GRND_NONBLOCK) != sizeof(start)) {
-    start = static_cast<uint32_t>(absl::ToInt64Nanoseconds(MonotonicNow()));
-  }
-  return start;
-}
-
 // Waits for the drain, which holds a pin for one system call or one callback.
 void WaitWhile(const std::atomic<uint8_t>& pin) {
   for (int i = 0; pin.load(std::memory_order_seq_cst) != 0; ++i) {
@@ -33,13 +25,21 @@ void WaitWhile(const std::atomic<uint8_t>& pin) {
 
 constinit thread_local TicketCore::PinHeld* TicketCore::held_ = nullptr;
 
-TicketCore::TicketCore(Instant (*clock)())
-    : clock_(clock), start_(RandomStart()), coarse_ns_(absl::ToInt64Nanoseconds(clock())) {}
+TicketCore::TicketCore(Instant (*clock)(), uint32_t first_place)
+    : clock_(clock), first_place_(first_place), coarse_ns_(absl::ToInt64Nanoseconds(clock())) {}
 
-std::shared_ptr<TicketCore> TicketCore::Create(Instant (*clock)()) {
-  std::shared_ptr<TicketCore> core(new TicketCore(clock));
+std::shared_ptr<TicketCore> TicketCore::Create(Instant (*clock)(), uint32_t first_place) {
+  std::shared_ptr<TicketCore> core(new TicketCore(clock, first_place));
   core->KeepAlive();
   return core;
+}
+
+uint32_t TicketCore::RandomPlace() {
+  uint32_t place = 0;
+  if (getrandom(&place, sizeof(place), GRND_NONBLOCK) != sizeof(place)) {
+    place = static_cast<uint32_t>(absl::ToInt64Nanoseconds(MonotonicNow()));
+  }
+  return place;
 }
 
 // ---- Entering and leaving

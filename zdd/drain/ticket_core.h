@@ -37,7 +37,9 @@ class TicketCore : public TicketSlab {
   // AskedFds are shared by the tickets of one bucket: 1/64 of all places.
   static constexpr int kBuckets = 64;
 
-  static std::shared_ptr<TicketCore> Create(Instant (*clock)());
+  // `first_place`: that of slot 0.
+  static std::shared_ptr<TicketCore> Create(Instant (*clock)(), uint32_t first_place);
+  static uint32_t RandomPlace();
 
   // ---- For tickets.
 
@@ -65,7 +67,9 @@ class TicketCore : public TicketSlab {
 
   // Where a ticket stands in the waves: an odd multiple of its slot's number, from a random start.
   // Even over any run of numbers, and the same for the life of the slot.
-  uint32_t PlaceOf(const TicketSlot& slot) const { return slot.number * 0x9E3779B1u + start_; }
+  uint32_t PlaceOf(const TicketSlot& slot) const {
+    return slot.number * 0x9E3779B1u + first_place_;
+  }
 
   // What tickets are born with in the mode kDraining.
   void SetReach(const Reach& reach);
@@ -89,7 +93,7 @@ class TicketCore : public TicketSlab {
   Instant Now() const { return clock_(); }
 
  private:
-  explicit TicketCore(Instant (*clock)());
+  TicketCore(Instant (*clock)(), uint32_t first_place);
 
   // What a slot without a past needs to be a ticket.
   TicketSlot* Begin(TicketSlot* slot, uint8_t kind) {
@@ -126,7 +130,7 @@ class TicketCore : public TicketSlab {
 
   // Read by all, seldom written.
   alignas(64) Instant (*const clock_)();
-  const uint32_t start_;
+  const uint32_t first_place_;
   std::atomic<int64_t> coarse_ns_;
   std::atomic<uint64_t> goodbye_{0};  // of the published reach
   std::atomic<uint64_t> cut_{0};

@@ -13,8 +13,8 @@ constexpr int kSlots = TicketSlab::kChunkSlots;
 
 }  // namespace
 
-std::shared_ptr<TicketTable> TicketTable::Create(Instant (*clock)()) {
-  return std::shared_ptr<TicketTable>(new TicketTable(TicketCore::Create(clock)));
+std::shared_ptr<TicketTable> TicketTable::Create(Instant (*clock)(), uint32_t first_place) {
+  return std::shared_ptr<TicketTable>(new TicketTable(TicketCore::Create(clock, first_place)));
 }
 
 TicketTable::~TicketTable() {

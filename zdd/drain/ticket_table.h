@@ -38,8 +38,9 @@ class TicketTable {
  public:
   static constexpr int kKindsMax = 256;
 
-  // `clock` is for tests under virtual time.
-  static std::shared_ptr<TicketTable> Create(Instant (*clock)() = &MonotonicNow);
+  // The arguments are for tests: virtual time, and asks in an order that can be repeated.
+  static std::shared_ptr<TicketTable> Create(Instant (*clock)() = &MonotonicNow,
+                                             uint32_t first_place = TicketCore::RandomPlace());
   ~TicketTable();
   TicketTable(const TicketTable&) = delete;
   TicketTable& operator=(const TicketTable&) = delete;

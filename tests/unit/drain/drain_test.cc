@@ -200,7 +200,7 @@ TEST_P(RandomDrainTest, AfterAnHourOfSleepNothingComesInABurst) {
   plan_ = Plan(absl::ZeroDuration(), absl::Seconds(10), absl::Seconds(5), absl::Minutes(1));
   options_.deaf_share = 0;
   options_.arrivals_per_second = 0;
-  options_.rest = absl::Hours(20);
+  options_.rest = absl::InfiniteDuration();
   options_.work = absl::Milliseconds(1);
   DrainWorld world(GetParam(), options_);
   world.Open(1600);
@@ -223,8 +223,8 @@ TEST_P(RandomDrainTest, AfterAnHourOfSleepNothingComesInABurst) {
 // ---- The shape of a drain
 
 TEST(DrainTest, GoodbyesAreSpreadEvenlyWhateverTheTraffic) {
-  constexpr int kCount = 20000;
-  for (absl::Duration rest : {absl::Milliseconds(20), absl::Seconds(100)}) {
+  constexpr int kCount = 5000;
+  for (absl::Duration rest : {absl::Milliseconds(200), absl::InfiniteDuration()}) {
     WorldOptions options;
     options.rest = rest;
     options.deaf_share = 1;  // so that all are there to hear it
@@ -249,8 +249,7 @@ TEST(DrainTest, GoodbyesAreSpreadEvenlyWhateverTheTraffic) {
 
 TEST(DrainTest, WithoutSpreadAndGraceItNotifiesAllAndThenDropsAllThatAreIdle) {
   WorldOptions options;
-  options.rest = absl::Hours(9);
-  options.work = absl::Hours(9);
+  options.work = absl::InfiniteDuration();
   DrainWorld world(1, options);
   world.Open(130);
   for (size_t i = 0; i < 65; ++i) {
@@ -300,7 +299,7 @@ TEST(DrainTest, NobodyThereIsDrainedAtOnceButNotBeforeTheLameDuckIsOver) {
 
 TEST(DrainTest, TheLastOneToLeaveEndsItWithoutWaitingForATick) {
   WorldOptions options;
-  options.work = options.rest = absl::Hours(9);
+  options.work = absl::InfiniteDuration();
   DrainWorld world(1, options);
   Life* life = world.OpenOne();
   world.Begin(Plan(absl::ZeroDuration(), absl::Seconds(10), absl::Seconds(10), absl::Minutes(9)));
@@ -331,7 +330,7 @@ TEST(DrainTest, ManyLeavingWakeItOncePerMillisecondAtTheMost) {
 
 TEST(DrainTest, CutBeginsTheCutNowAndSpreadsIt) {
   WorldOptions options;
-  options.work = options.rest = absl::Hours(9);
+  options.work = absl::InfiniteDuration();
   options.deaf_share = 1;
   DrainWorld world(1, options);
   world.Open(1000);
@@ -399,7 +398,7 @@ TEST(DrainTest, WhoEntersAfterTheEndIsLateAndToldToCloseNow) {
 
 TEST(DrainTest, TheReportIsFrozenAtTheEnd) {
   WorldOptions options;
-  options.work = options.rest = absl::Hours(9);
+  options.work = absl::InfiniteDuration();
   options.deaf_share = 1;
   DrainWorld world(1, options);
   Life* stuck = world.OpenOne();
@@ -422,7 +421,7 @@ TEST(DrainTest, TheReportIsFrozenAtTheEnd) {
 
 TEST(DrainTest, StragglersAreNamedOldestFirst) {
   WorldOptions options;
-  options.work = options.rest = absl::Hours(9);
+  options.work = absl::InfiniteDuration();
   options.deaf_share = 1;
   DrainWorld world(1, options);
   for (int i = 0; i < 3; ++i) {
@@ -440,7 +439,7 @@ TEST(DrainTest, StragglersAreNamedOldestFirst) {
 
 TEST(DrainTest, ProgressCountsByKindAndForetellsTheEnd) {
   WorldOptions options;
-  options.work = options.rest = absl::Hours(9);
+  options.work = absl::InfiniteDuration();
   DrainWorld world(1, options);
   world.Open(3);
   world.lives()[0].ticket.SetBusy(false);

@@ -16,7 +16,7 @@ Instant Life::HeardAt(Ask ask) const {
 
 DrainWorld::DrainWorld(uint32_t seed, WorldOptions options) : options_(options), random_(seed) {
   VirtualTime::SetCostPerReading(absl::ZeroDuration());
-  table_ = TicketTable::Create(&VirtualTime::Now);
+  table_ = TicketTable::Create(&VirtualTime::Now, random_());
   table_->SetWake([this] { woken_ = true; });
   drain_ = std::make_unique<Drain>(table_);
 }
@@ -26,11 +26,12 @@ DrainWorld::~DrainWorld() { table_->SetWake({}); }
 Instant DrainWorld::VirtualNow() { return VirtualTime::Now(); }
 
 absl::Duration DrainWorld::Exponential(absl::Duration mean) {
+  if (mean == absl::InfiniteDuration()) return mean;
   return mean * std::exponential_distribution<double>(1.0)(random_);
 }
 
 void DrainWorld::At(Instant when, std::function<void()> what) {
-  events_.emplace(when, std::move(what));
+  if (when != absl::InfiniteDuration()) events_.emplace(when, std::move(what));
 }
 
 // ---- Connections

@@ -49,7 +49,7 @@ struct Life {
 };
 
 struct WorldOptions {
-  absl::Duration work = absl::Milliseconds(50);   // mean time of a request
+  absl::Duration work = absl::Milliseconds(50);   // mean time of a request; infinite: it never ends
   absl::Duration rest = absl::Milliseconds(500);  // mean time between two
   double deaf_share = 0;                          // never close, whatever they are asked
   double arrivals_per_second = 0;                 // after Begin, too

@@ -18,7 +18,7 @@
 namespace zdd {
 namespace {
 
-std::shared_ptr<TicketCore> NewCore() { return TicketCore::Create(&MonotonicNow); }
+std::shared_ptr<TicketCore> NewCore() { return TicketCore::Create(&MonotonicNow, 0); }
 
 TEST(TicketSlabTest, EachTicketHasASlotOfItsOwn) {
   std::shared_ptr<TicketCore> core = NewCore();

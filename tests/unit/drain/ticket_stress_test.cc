@@ -185,7 +185,7 @@ void Spin(uint32_t turns) {
 // A leaver looks at the mode without a fence of its own; SetMode's ProcessFence stands in for it.
 // Without that, 10 tickets ended under the eyes of who used them in 3 seconds.
 TEST(TicketStressTest, NoTicketEndsWhileADrainThatHasJustBegunUsesIt) {
-  std::shared_ptr<TicketCore> core = TicketCore::Create(&MonotonicNow);
+  std::shared_ptr<TicketCore> core = TicketCore::Create(&MonotonicNow, 0);
   std::atomic<TicketSlot*> offered{nullptr};
   std::atomic<bool> go{false};
   std::atomic<bool> ended{false};
