@@ -121,7 +121,7 @@ TEST_F(TicketTest, ABusyOneHearsTheGoodbyeAndWhenIdleTheRest) {
   Later();
   EXPECT_EQ(heard_.size(), 2u);
   drain_.Cut(VirtualTime::Now());
-  for (int i = 0; i < 15; ++i) Later();
+  for (int i = 0; i < 20; ++i) Later();
   EXPECT_THAT(heard_, ElementsAre(Ask::kGoodbye, Ask::kCloseWhenIdle, Ask::kCloseNow));
 }
 
@@ -249,7 +249,7 @@ TEST_F(TicketTest, ACallbackMayReplaceAndTakeAwayItself) {
   Later();
   EXPECT_THAT(heard_, ElementsAre(Ask::kGoodbye, Ask::kCloseWhenIdle));
   drain_.Cut(VirtualTime::Now());
-  for (int i = 0; i < 15; ++i) Later();
+  for (int i = 0; i < 20; ++i) Later();
   EXPECT_EQ(heard_.size(), 2u);
   EXPECT_EQ(ticket.Asked(), Ask::kCloseNow);
 }
