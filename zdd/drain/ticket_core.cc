@@ -3,7 +3,6 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 
-#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -68,16 +67,19 @@ TicketSlot* TicketCore::EnterSlowly(uint8_t kind, int fd) {
 }
 
 void TicketCore::LeaveSlowly(TicketSlot* slot, uint8_t mode) {
-  const uint8_t level = slot->level.load(std::memory_order_relaxed);
   absl::AnyInvocable<void(Ask)> callback;  // dies last: what it holds may be anything
   Magazine* mine = Mine();
-  if (PinHeld* held = FindHeld(slot); held != nullptr) {
-    held->ended = true;
-  } else {
+  PinHeld* held = FindHeld(slot);
+  if (held == nullptr) {
     slot->life.exchange(TicketFlags::kFree, std::memory_order_seq_cst);  // the fence before the pin
     WaitWhile(slot->pin);
+  }
+  const uint8_t level = slot->level.load(std::memory_order_relaxed);
+  if (held == nullptr) {
     callback = std::exchange(slot->callback, nullptr);
     PutClean(mine, slot);
+  } else {
+    held->ended = true;
   }
   CountLeft(mine, level, mode);
   if ((mode & kDraining) != 0) Wake();  // `this` lives: the thread's magazine holds it
@@ -177,10 +179,8 @@ void TicketCore::Wake() {
 }
 
 void TicketCore::SetWake(absl::AnyInvocable<void()> wake) {
-  {
-    MutexLock lock(&wake_mutex_);
-    std::swap(wake_, wake);
-  }
+  MutexLock lock(&wake_mutex_);
+  std::swap(wake_, wake);  // the old one dies with the argument, after the lock
 }
 
 void TicketCore::Arm() { armed_.exchange(true, std::memory_order_seq_cst); }

@@ -3,9 +3,8 @@
 //
 // The pin. Who wants to use a slot's fd or callback takes its pin, then looks whether it is live,
 // then uses it, then lets go. A leaving owner marks the slot free, then looks at the pin, and waits
-// while it is taken. Both are sequentially consistent, so at least one sees the other. The one
-// owner // that may not wait is a callback that ends its own ticket: the drain then puts the slot
-// back.
+// while it is taken. Both are sequentially consistent, so at least one sees the other. One owner
+// may not wait: a callback that ends its own ticket. The drain then puts the slot back.
 //
 // The mode. All that is needed only while somebody may take pins, so it is done only then. The mode
 // says so, and one ProcessFence at its beginning is what each Leave would need otherwise.
@@ -82,12 +81,12 @@ class TicketCore : public TicketSlab {
   // and lets go. REQUIRES: draining.
   void WithPin(TicketSlot* slot, absl::FunctionRef<void()> use);
 
-  // Within WithPin: runs the slot's callback with `ask`. REQUIRES: it has one.
-  void RunCallback(TicketSlot* slot, Ask ask);
-
   // The same, but gives up if the pin is taken: for other threads than the drain's, in the mode
   // kLooking. False: not run.
   bool TryWithPin(TicketSlot* slot, absl::FunctionRef<void()> use);
+
+  // Within WithPin: runs the slot's callback with `ask`. REQUIRES: it has one.
+  void RunCallback(TicketSlot* slot, Ask ask);
 
   void SetCoarseTime(Instant now);
   Instant Now() const { return clock_(); }
