@@ -57,21 +57,24 @@ int AwaitExit(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-// Leaves a file, and a process whose parent is gone and which has stopped itself.
+// Leaves a file, and a process whose parent is gone and which has stopped itself. Has told of both
+// when it returns: what runs after it may kill them.
 void LeaveThingsBehind(const std::string& directory, Pipe* pipe) {
   std::ofstream(directory + "/file") << "x";
+  Pipe from_orphan;
   const pid_t parent = fork();
   if (parent == 0) {
     const pid_t orphan = fork();
     if (orphan == 0) {
       Told told = {.orphan = getpid()};
       directory.copy(told.directory, sizeof(told.directory) - 1);
-      pipe->Tell(told);
+      from_orphan.Tell(told);
       for (;;) raise(SIGSTOP);
     }
     _exit(0);
   }
   waitpid(parent, nullptr, 0);
+  pipe->Tell(from_orphan.Hear());
 }
 
 void ExpectNothingLeft(const Told& told) {

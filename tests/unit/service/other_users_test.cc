@@ -107,9 +107,11 @@ TEST_F(OtherUsersTest, TheLimitOfProcessesIsNamedWhenItIsReached) {
   EXPECT_EQ(InFork([&] {
               rlimit none = {0, 0};  // root has no such limit
               if (setrlimit(RLIMIT_NPROC, &none) != 0 || setuid(kAlice) != 0) return 1;
+              ProcessImage image = ProcessImage::Record();
+              image.working_directory = "/";  // ours may be closed to her
               SpawnRequest request;
               request.command = {"/bin/true"};
-              absl::Status status = Spawn(ProcessImage::Record(), request).status();
+              absl::Status status = Spawn(image, request).status();
               if (!absl::IsResourceExhausted(status)) return 2;
               return absl::StrContains(status.message(), "RLIMIT_NPROC") ? 0 : 3;
             }),
