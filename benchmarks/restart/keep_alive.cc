@@ -21,9 +21,9 @@ struct Mode {
 
 std::vector<Mode> Modes() {
   const LoadKind kind = LoadKind::kKeepAlive;
-  return {{"2,000/s, 64 connections", {.kind = kind, .connections = 64, .rate = 2000}},
-          {"saturated, 64 connections", {.kind = kind, .connections = 64}},
-          {"think 100 ms, 200 connections",
+  return {{"2,000/s on 64", {.kind = kind, .connections = 64, .rate = 2000}},
+          {"saturated on 64", {.kind = kind, .connections = 64}},
+          {"think 100 ms on 200",
            {.kind = kind, .connections = 200, .think = absl::Milliseconds(100)}}};
 }
 
@@ -33,12 +33,14 @@ absl::Status MeasureMode(const Rig& rig, const Mode& mode, absl::string_view pla
   if (!server.ok()) return server.status();
   auto load = StartLoad(server->address(), {mode.group});
   if (!load.ok()) return load.status();
-  const absl::Status status = RestartOften(&*server, load->get(), kRestarts, kBetween);
+  const absl::Status status =
+      RestartOften(&*server, load->get(), {.count = kRestarts, .pause = kBetween});
   if (!status.ok()) return status;
   const LoadReport report = (*load)->Stop();
-  rig.bars->AtMost(absl::StrCat("lost, ", mode.name), static_cast<double>(report.lost()), 0,
-                   absl::StrCat("of ", WithCommas(report.requests())));
-  rig.bars->Note("  asked to reconnect, a restart",
+  rig.bars->AtMost(
+      absl::StrCat("lost of ", WithCommas(report.requests()), " keep-alive requests, ", mode.name),
+      static_cast<double>(report.lost()), 0, "");
+  rig.bars->Note("  asked to reconnect in a restart",
                  static_cast<double>(report.reconnects()) / kRestarts, "");
   return server->Stop();
 }

@@ -19,6 +19,21 @@ T Middle(std::vector<T> values) {
   return values[values.size() / 2];
 }
 
+absl::Status Restart(demo::Deployment* server, LoadClient* load, const std::string& version) {
+  const pid_t predecessor = server->owner();
+  absl::Status status = server->Install(version);
+  if (!status.ok()) return status;
+  load->Mark(version);
+  status = server->Upgrade();
+  if (!status.ok()) return status;
+  if (!load->AwaitVersion(version, kPatience) || !server->AwaitOwnerAfter(predecessor, kPatience)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat(version, " did not take over:\n", server->LogTail()));
+  }
+  load->MarkEnd();
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<demo::Deployment> Rig::Deploy(absl::string_view name,
@@ -35,27 +50,12 @@ absl::StatusOr<demo::Deployment> Rig::Deploy(absl::string_view name,
   return deployment;
 }
 
-absl::Status Restart(demo::Deployment* server, LoadClient* load, const std::string& version) {
-  const pid_t predecessor = server->owner();
-  absl::Status status = server->Install(version);
-  if (!status.ok()) return status;
-  load->Mark(version);
-  status = server->Upgrade();
-  if (!status.ok()) return status;
-  if (!load->AwaitVersion(version, kPatience) || !server->AwaitOwnerAfter(predecessor, kPatience)) {
-    return absl::DeadlineExceededError(
-        absl::StrCat(version, " did not take over:\n", server->LogTail()));
-  }
-  load->MarkEnd();
-  return absl::OkStatus();
-}
-
-absl::Status RestartOften(demo::Deployment* server, LoadClient* load, int count,
-                          absl::Duration pause) {
-  for (int i = 0; i < count; ++i) {
-    const absl::Status status = Restart(server, load, absl::StrCat("v", i + 2));
+absl::Status RestartOften(demo::Deployment* server, LoadClient* load, const Restarts& restarts) {
+  for (int i = 0; i < restarts.count; ++i) {
+    const absl::Status status =
+        Restart(server, load, absl::StrCat("v", restarts.first_version + i));
     if (!status.ok()) return status;
-    absl::SleepFor(pause);
+    absl::SleepFor(restarts.pause);
   }
   return absl::OkStatus();
 }

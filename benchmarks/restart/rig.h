@@ -30,13 +30,14 @@ struct Rig {
                                           std::vector<std::string> flags) const;
 };
 
-// Brings the next version, whose label is `version`; returns when it owns the service. `load` has
-// its mark, and answers by then.
-absl::Status Restart(demo::Deployment* server, LoadClient* load, const std::string& version);
-
-// The same `count` times, with `pause` after each, and never more old generations than zdd allows.
-absl::Status RestartOften(demo::Deployment* server, LoadClient* load, int count,
-                          absl::Duration pause);
+// Brings version after version, and marks each in `load`. The next one is not begun before the one
+// before owns the service.
+struct Restarts {
+  int first_version = 2;  // "v2"
+  int count = 20;
+  absl::Duration pause;  // after each
+};
+absl::Status RestartOften(demo::Deployment* server, LoadClient* load, const Restarts& restarts);
 
 // Runs when each group has had an answer.
 absl::StatusOr<std::unique_ptr<LoadClient>> StartLoad(const std::string& address,

@@ -1,11 +1,12 @@
 // From the signal to the first answer by the new version, beyond what the same program takes from
 // exec to its first answer when it is started alone. Both are measured by turns.
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "benchmarks/restart/lone_server.h"
 #include "benchmarks/restart/probe.h"
-#include "benchmarks/restart/process.h"
 #include "benchmarks/restart/rig.h"
 #include "zdd/base/time.h"
 #include "zdd/net/address.h"
@@ -17,20 +18,13 @@ constexpr int kRounds = 20;
 constexpr double kBarMs = 10;
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-absl::StatusOr<absl::Duration> StartAlone(const Rig& rig, int round) {
-  // A port of its own: nothing listens where a deployment would have been.
-  absl::StatusOr<demo::Deployment> place = demo::Deployment::Create({});
-  if (!place.ok()) return place.status();
-  const absl::StatusOr<Address> address = Address::Parse(place->address());
-  if (!address.ok()) return address.status();
+absl::StatusOr<absl::Duration> StartAlone(const Rig& rig) {
   const Instant begin = MonotonicNow();
-  absl::StatusOr<Process> process = Process::Start(
-      {rig.server, absl::StrCat("--listen=", place->address()), "--version_label=alone",
-       "--threads=1", absl::StrCat("--runtime_dir=", rig.directory, "/alone", round)});
-  if (!process.ok()) return process.status();
-  const absl::optional<Instant> answer = AwaitAnswer(*address, "alone", kPatience);
-  if (!answer) return absl::DeadlineExceededError("a server started alone does not answer");
-  return *answer - begin;
+  const absl::StatusOr<LoneServer> server = LoneServer::Start(rig);
+  if (!server.ok()) return server.status();
+  const absl::Status answers = server->AwaitAnswer();
+  if (!answers.ok()) return answers;
+  return MonotonicNow() - begin;
 }
 
 absl::StatusOr<absl::Duration> TakeOver(demo::Deployment* server, const Address& address,
@@ -58,20 +52,23 @@ absl::Status MeasureTakeover(const Rig& rig) {
   if (!address.ok()) return address.status();
   std::vector<absl::Duration> alone;
   std::vector<absl::Duration> takeovers;
+  std::vector<absl::Duration> beyond;
   for (int round = 0; round < kRounds; ++round) {
-    const absl::StatusOr<absl::Duration> start = StartAlone(rig, round);
+    const absl::StatusOr<absl::Duration> start = StartAlone(rig);
     if (!start.ok()) return start.status();
-    alone.push_back(*start);
     const absl::StatusOr<absl::Duration> takeover =
         TakeOver(&*server, *address, absl::StrCat("v", round + 2));
     if (!takeover.ok()) return takeover.status();
+    alone.push_back(*start);
     takeovers.push_back(*takeover);
+    beyond.push_back(*takeover - *start);
   }
-  const double alone_ms = absl::ToDoubleMilliseconds(Median(alone));
-  const double takeover_ms = absl::ToDoubleMilliseconds(Median(takeovers));
-  rig.bars->Note("exec to first answer, started alone", alone_ms, "ms");
-  rig.bars->Note("signal to first answer of the new version", takeover_ms, "ms");
-  rig.bars->AtMost("takeover beyond start-up", takeover_ms - alone_ms, kBarMs, "ms");
+  const auto ms = [](std::vector<absl::Duration> durations) {
+    return absl::ToDoubleMilliseconds(Median(std::move(durations)));
+  };
+  rig.bars->Note("exec to first answer, started alone", ms(alone), "ms");
+  rig.bars->Note("signal to first answer of the new version", ms(takeovers), "ms");
+  rig.bars->AtMost("takeover beyond start-up", ms(beyond), kBarMs, "ms");
   return server->Stop();
 }
 

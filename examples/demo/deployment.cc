@@ -30,17 +30,6 @@ constexpr absl::Duration kStartTimeout = absl::Seconds(20);
 constexpr absl::Duration kStopTimeout = absl::Seconds(20);
 constexpr int kTailLines = 30;
 
-absl::StatusOr<int> FreePort() {
-  zdd::OwnedFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof(address);
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    return zdd::ErrnoStatus(errno, "bind tcp://127.0.0.1:0");
-  }
-  return ntohs(address.sin_port);
-}
-
 // In a process group of its own: Ctrl-C is for the demo, not for the server.
 absl::Status Spawn(const std::vector<std::string>& words, const std::string& log) {
   std::vector<char*> argv;
@@ -64,12 +53,23 @@ absl::Status Spawn(const std::vector<std::string>& words, const std::string& log
 
 }  // namespace
 
+absl::StatusOr<std::string> FreeAddress() {
+  zdd::OwnedFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof(address);
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return zdd::ErrnoStatus(errno, "bind tcp://127.0.0.1:0");
+  }
+  return absl::StrCat("tcp://127.0.0.1:", ntohs(address.sin_port));
+}
+
 absl::StatusOr<Deployment> Deployment::Create(Options options) {
-  const absl::StatusOr<int> port = FreePort();
-  if (!port.ok()) return port.status();
+  const absl::StatusOr<std::string> address = FreeAddress();
+  if (!address.ok()) return address.status();
   Deployment deployment;
   deployment.options_ = std::move(options);
-  deployment.address_ = absl::StrCat("tcp://127.0.0.1:", *port);
+  deployment.address_ = *address;
   return deployment;
 }
 

@@ -38,7 +38,6 @@ class Deployment {
 
   static absl::StatusOr<Deployment> Create(Options options);
 
-  // "tcp://127.0.0.1:PORT", a port that was free.
   const std::string& address() const { return address_; }
 
   // The first generation. Returns when it owns the service.
@@ -75,6 +74,9 @@ class Deployment {
   std::string address_;
   size_t log_read_ = 0;
 };
+
+// "tcp://127.0.0.1:PORT", a port that was free a moment ago.
+absl::StatusOr<std::string> FreeAddress();
 
 // Looks each millisecond whether `condition` holds. False: not within `timeout`.
 template <typename Condition>

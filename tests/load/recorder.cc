@@ -1,6 +1,7 @@
 #include "tests/load/recorder.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -23,10 +24,15 @@ void Recorder::End(int group, const Ended& ended) {
   if (!ended.version.empty()) CountVersion(ended.version, ended.end);
   if (ended.outcome == LoadOutcome::kOk) {
     (around ? report.around : report.steady).Record(ended.end - ended.begin - ended.length);
-  } else if (losses_.size() < kLossesToldMax) {
-    losses_.push_back(
-        absl::StrCat(report.name, ": ", LoadOutcomeName(ended.outcome), ": ", ended.loss));
+  } else {
+    Tell(absl::StrCat(report.name, ": ", LoadOutcomeName(ended.outcome), ": ", ended.loss));
   }
+}
+
+void Recorder::Tell(std::string loss) {
+  if (losses_.size() == kLossesToldMax) return;
+  if (std::find(losses_.begin(), losses_.end(), loss) != losses_.end()) return;
+  losses_.push_back(std::move(loss));
 }
 
 void Recorder::ToldToReconnect(int group) {

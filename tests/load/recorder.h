@@ -45,6 +45,7 @@ class Recorder {
   void AddTo(LoadReport* report) const;
 
  private:
+  void Tell(std::string loss) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountVersion(absl::string_view version, Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Timeline* const timeline_;

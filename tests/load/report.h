@@ -80,7 +80,7 @@ struct LoadReport {
   std::vector<LoadGroupReport> groups;  // in the order of the options
   std::vector<LoadVersion> versions;    // in the order of their first answers
   std::vector<LoadMark> marks;
-  std::vector<std::string> losses;  // the first ones, told
+  std::vector<std::string> losses;  // the first ones, each told once
   absl::Duration elapsed;
 
   LoadGroupReport Sum() const;
