@@ -1,6 +1,7 @@
 // A service replaces its process while clients hammer it, in each way to accept.
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -10,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "tests/load/load_client.h"
 #include "tests/process/lineage.h"
+#include "zdd/base/owned_fd.h"
+#include "zdd/net/address.h"
 
 namespace zdd {
 namespace {
@@ -170,6 +173,39 @@ TEST(RestartTest, AnUpgradeAskedForDuringAHandoffRunsAfterIt) {
   lineage.Signal(first, SIGUSR2);
   pid_t second = lineage.Await("test.started").pid;
   lineage.Await("owner", second);
+  pid_t third = lineage.Await("test.started").pid;
+  lineage.Await("phase.serving", third);
+  EXPECT_EQ(lineage.AwaitExit(second), 0);
+}
+
+// A connection that has had one answer, and whose second request is never whole: its server drains
+// until it is gone.
+OwnedFd HoldBusy(const std::string& server) {
+  constexpr absl::string_view kRequests = "GET / HTTP/1.1\r\n\r\nGET";
+  absl::StatusOr<Address> address = Address::Parse(server);
+  EXPECT_TRUE(address.ok()) << address.status();
+  OwnedFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(connect(fd.get(), address->sockaddr(), address->size()), 0);
+  EXPECT_EQ(write(fd.get(), kRequests.data(), kRequests.size()), ssize_t(kRequests.size()));
+  char answer[64];
+  EXPECT_GT(read(fd.get(), answer, sizeof(answer)), 0);
+  return fd;
+}
+
+TEST(RestartTest, AnUpgradeAskedForWhileTooManyDrainWaitsForOneToEnd) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "draining_max 1", "deadline_ms 20000"});
+  pid_t first = lineage.StartFirst({"version v1"});
+  OwnedFd busy = HoldBusy(lineage.Address());
+  lineage.Script({"version v2"});
+  lineage.Signal(first, SIGUSR2);
+  pid_t second = lineage.Await("test.started").pid;
+  lineage.Await("phase.serving", second);
+  lineage.Script({"version v3"});
+  lineage.Signal(second, SIGUSR2);
+  lineage.Await("upgrade.waits", second);
+  EXPECT_FALSE(lineage.Saw("enter.spawning", second));
+  busy.Reset();
+  EXPECT_EQ(lineage.AwaitExit(first), 0);
   pid_t third = lineage.Await("test.started").pid;
   lineage.Await("phase.serving", third);
   EXPECT_EQ(lineage.AwaitExit(second), 0);

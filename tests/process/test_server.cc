@@ -5,16 +5,19 @@
 //
 // The script is read at start, so that each generation can behave differently. A line each:
 //   name S | dir D | pid_file F | version V       Options
-//   mode pull|push|raw                            how every listener accepts (push)
-//   listen NAME ADDRESS                           any number of times
-//   standby_ms N | silence_ms N | ready_ms N | hello_ms N | join_ms N | delay_ms N | spread_ms N |
-//   grace_ms N | deadline_ms N fail exit N | crash | hang | hang_early | notready | check TEXT |
-//   no_accept | accept_once command WORDS                                 what an upgrade starts
-//   uid N                                         become that user first
-//   at EVENT kill|stop|stop_process|exit               does it to itself when it logs EVENT the
-//   first time events FIFO                                   where each event goes, as a line "pid
-//   generation event message" also NAME                                     a second service of
-//   that name in the same process
+//   mode pull|push|raw              how every listener accepts (push)
+//   listen NAME ADDRESS             any number of times
+//   LIMIT_ms N                      LIMIT: standby, silence, ready, hello, join, delay, spread,
+//   grace,
+//                                   deadline
+//   draining_max N
+//   fail exit N | crash | hang | hang_early | notready | check TEXT | no_accept | accept_once
+//   command WORDS                   what an upgrade starts
+//   uid N                           become that user first
+//   at EVENT FAULT                  FAULT: kill, stop, stop_process or exit; does it to itself when
+//                                   it logs EVENT the first time
+//   events FIFO                     where each event goes, as a line "pid event message"
+//   also NAME                       a second service of that name in the same process
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -214,6 +217,10 @@ zdd::Options MakeOptions(const Script& script, const std::string& name, Events* 
   options.drain.spread = script.Ms("spread_ms", 100);
   options.drain.grace = script.Ms("grace_ms", 300);
   options.drain.deadline = script.Ms("deadline_ms", 3000);
+  if (script.lines.count("draining_max") != 0 &&
+      !absl::SimpleAtoi(script.Get("draining_max"), &options.draining_generations_max)) {
+    std::abort();
+  }
   options.drain.cut_spread = absl::Milliseconds(50);
   options.drain.linger = absl::Milliseconds(200);
   options.log = [events](const zdd::LogEvent& event) { events->Tell(event.name, event.message); };

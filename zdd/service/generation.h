@@ -49,6 +49,7 @@ class GenerationHost {
   virtual void CloseControl() = 0;
   virtual void Unlink() = 0;                        // own files, the last owner's farewell
   virtual void OnReport(const Report& report) = 0;  // of a handoff that this generation gave
+  virtual void OnElderGone() = 0;
   virtual void OnEnd(const absl::Status& status) = 0;
 };
 

@@ -288,7 +288,7 @@ void Generation::RemoveElder(int number) {
                        absl::StrCat("generation ", number, " (pid ", it->info.pid, ") is gone"),
                        {{"generation", absl::StrCat(number)}});
     elders_.erase(it);
-    return;
+    return context_.host->OnElderGone();
   }
 }
 

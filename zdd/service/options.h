@@ -69,8 +69,8 @@ struct Options {
   // is still accepted; after a commit it means nothing, since the successor accepts.
   DrainPlan drain;
 
-  // At most so many older generations may still be draining when an upgrade begins; one more is
-  // refused.
+  // At most so many older generations may still be draining when an upgrade begins. One more is
+  // refused by call; by signal it waits.
   int draining_generations_max = 8;
   // Another handoff is under way: wait for its end (up to ready_timeout) instead of failing with
   // Unavailable.

@@ -148,8 +148,9 @@ class Service {
   absl::Status Start();
 
   // Starts a successor. `done` gets the report when it has taken over or failed. At once with
-  // Unavailable while a handoff runs, FailedPrecondition while stopping, draining, or not the owner
-  // ("ask pid N"). By signal one wish is kept and runs when the present handoff ends.
+  // Unavailable while a handoff runs, ResourceExhausted while draining_generations_max older
+  // generations drain, FailedPrecondition while stopping, draining, or not the owner ("ask pid N").
+  // By signal one wish is kept, and runs when the handoff ends or an older generation is gone.
   void Upgrade(absl::AnyInvocable<void(const Report&)> done = {});
 
   // Ends the handoff in progress: a predecessor takes everything back, a successor asks for that.

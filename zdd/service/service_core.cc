@@ -248,7 +248,13 @@ void ServiceCore::BeginUpgrade(std::string reason, bool by_signal,
     if (std::exchange(joined_spawn_, false)) return;
     return generation_->Handle(Event::kUpgrade);
   }
+  if (by_signal && absl::IsResourceExhausted(can)) {
+    log_->Warning("upgrade.waits", std::string(can.message()));
+    waiting_upgrade_ = std::move(reason);
+    return;
+  }
   if (!can.ok()) return refuse(can);
+  waiting_upgrade_.reset();  // this one does what that one was to do
   if (done) upgrades_.push_back(std::move(done));
   generation_->SetReason(std::move(reason));
   generation_->Handle(Event::kUpgrade);
@@ -433,6 +439,16 @@ void ServiceCore::OnReport(const Report& report) {
   for (auto& done : std::exchange(upgrades_, {})) {
     callbacks_->Run([done = std::move(done), report]() mutable { done(report); });
   }
+}
+
+void ServiceCore::OnElderGone() {
+  if (!waiting_upgrade_.has_value()) return;
+  // The elder's channel tells of it, and is not to be disturbed meanwhile.
+  loop_->Post([weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (self == nullptr || !self->waiting_upgrade_.has_value()) return;
+    self->BeginUpgrade(*std::exchange(self->waiting_upgrade_, {}), /*by_signal=*/true, {});
+  });
 }
 
 Report ServiceCore::FinalReport() {

@@ -87,6 +87,7 @@ class ServiceCore : public GenerationHost,
   void CloseControl() override;
   void Unlink() override;
   void OnReport(const Report& report) override;
+  void OnElderGone() override;
   void OnEnd(const absl::Status& status) override;
 
   // The loop's side of the public calls.
@@ -129,6 +130,8 @@ class ServiceCore : public GenerationHost,
   std::deque<absl::AnyInvocable<void(const Report&)>>
       upgrades_;               // who waits for the handoff in progress
   bool joined_spawn_ = false;  // the present handoff was begun by another service of this process
+  // Asked for by signal while too many older generations drained: begun when one is gone.
+  absl::optional<std::string> waiting_upgrade_;
   absl::optional<Report> handed_over_;
   int stops_ = 0;
   bool drained_ = false;
@@ -142,7 +145,6 @@ class ServiceCore : public GenerationHost,
   CondVar changed_;
   absl::optional<absl::Status> start_result_ ABSL_GUARDED_BY(mutex_);
   absl::optional<Report> final_report_ ABSL_GUARDED_BY(mutex_);
-  bool torn_down_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace zdd
