@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "gtest/gtest.h"
-#include "tests/util/child.h"
 #include "tests/util/fd_audit.h"
+#include "tests/util/forked_child.h"
 #include "zdd/base/faulty_syscalls.h"
 #include "zdd/base/syscalls.h"
 
@@ -44,7 +44,7 @@ TEST_F(OwnedFdTest, TheDescriptorIsClosedAtTheEndOfItsScope) {
 }
 
 TEST_F(OwnedFdTest, ZeroIsADescriptorLikeAnyOther) {
-  Child child([] {
+  ForkedChild child([] {
     close(0);
     {
       OwnedFd fd(OpenNull());
@@ -102,7 +102,7 @@ TEST_F(OwnedFdTest, AboveStdioLeavesANumberFromThreeOnAlone) {
 }
 
 TEST_F(OwnedFdTest, AboveStdioMovesTheNumbersOfStandardStreams) {
-  Child child([] {
+  ForkedChild child([] {
     close(1);
     OwnedFd fd = AboveStdio(OwnedFd(OpenNull()));
     return fd.get() >= 3 && !IsOpen(1) ? 0 : 1;
@@ -117,7 +117,7 @@ TEST_F(OwnedFdTest, AboveStdioKeepsTheErrnoOfWhatWasInvalid) {
 }
 
 TEST_F(OwnedFdTest, AboveStdioWithoutRoomClosesTheOriginal) {
-  Child child([] {
+  ForkedChild child([] {
     close(2);
     FaultySyscalls faulty({.kind = Syscall::kDuplicate, .nth = 1, .error = EMFILE});
     OwnedFd fd = AboveStdio(OwnedFd(OpenNull()), faulty);

@@ -16,8 +16,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/util/child.h"
 #include "tests/util/fd_audit.h"
+#include "tests/util/forked_child.h"
 #include "tests/util/status_matchers.h"
 #include "zdd/base/faulty_syscalls.h"
 
@@ -281,14 +281,14 @@ TEST_F(FdChannelTest, AProcessOutOfDescriptorsClosesThoseThatCameAndReadsOn) {
   for (int room : {1, 2, 9}) {
     ASSERT_EQ(ours_->Send("x", std::vector<int>(10, 0)).kind, SendResult::kSent);
     ASSERT_EQ(ours_->Send("next").kind, SendResult::kSent);
-    Child child([&] { return ReceiveWithRoomFor(*theirs_, room); });
+    ForkedChild child([&] { return ReceiveWithRoomFor(*theirs_, room); });
     EXPECT_EQ(child.Wait(), 0) << "room for " << room;
   }
 }
 
 TEST_F(FdChannelTest, DescriptorsNeverTakeTheNumbersOfStandardStreams) {
   ASSERT_EQ(ours_->Send("x", {0, 1}).kind, SendResult::kSent);
-  Child child([&] {
+  ForkedChild child([&] {
     close(0);
     close(2);
     Received received = theirs_->Receive();
@@ -308,7 +308,7 @@ TEST_F(FdChannelTest, AForkedChildHoldsBackTheEndOfFileButNotTheDeath) {
   OwnedFd gate_writer(gate[1]);
   // The peer forks, says hello, and waits to be killed; its child keeps the channel open until the
   // gate closes.
-  Child peer([&] {
+  ForkedChild peer([&] {
     ours_.reset();
     if (fork() == 0) {
       gate_writer.Reset();
@@ -374,7 +374,7 @@ class FdChannelConnectionTest : public ::testing::Test {
 };
 
 TEST_F(FdChannelConnectionTest, AFrameSentBeforeTheAcceptHasItsSender) {
-  Child client([&] {
+  ForkedChild client([&] {
     absl::StatusOr<FdChannel> channel = FdChannel::Adopt(Connect());
     if (!channel.ok() || channel->Send("hello").kind != SendResult::kSent) return 1;
     return pause();
@@ -389,7 +389,7 @@ TEST_F(FdChannelConnectionTest, AFrameSentBeforeTheAcceptHasItsSender) {
 }
 
 TEST_F(FdChannelConnectionTest, ThePidfdOfTheConnectedPeerFiresAtItsDeath) {
-  Child client([&] {
+  ForkedChild client([&] {
     OwnedFd connected = Connect();
     return pause();
   });

@@ -12,8 +12,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/util/child.h"
 #include "tests/util/fd_audit.h"
+#include "tests/util/forked_child.h"
 #include "tests/util/status_matchers.h"
 #include "tests/util/temp_dir.h"
 #include "zdd/base/faulty_syscalls.h"
@@ -333,7 +333,7 @@ pid_t PeerOfAClient(const Address& address) {
 
 TEST_F(SocketFactsTest, TheAdopterOfAUnixListenerIsWhomItsClientsSee) {
   SocketFacts facts = FactsOf("unix:@zdd-facts");
-  Child predecessor([&] { return listen(fd_.get(), 5); });
+  ForkedChild predecessor([&] { return listen(fd_.get(), 5); });
   const pid_t pid = predecessor.pid();
   ASSERT_EQ(predecessor.Wait(), 0);
   EXPECT_EQ(PeerOfAClient(facts.address), pid);  // dead by now

@@ -16,8 +16,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/util/child.h"
 #include "tests/util/fd_audit.h"
+#include "tests/util/forked_child.h"
 #include "tests/util/status_matchers.h"
 #include "tests/util/temp_dir.h"
 #include "zdd/base/faulty_syscalls.h"
@@ -182,7 +182,7 @@ TEST_F(SocketTest, OptionsThatCannotApplyAreNamed) {
 }
 
 TEST_F(SocketTest, DescriptorsNeverTakeTheNumbersOfStandardStreams) {
-  Child child([] {
+  ForkedChild child([] {
     close(0);
     close(1);
     absl::StatusOr<BoundSocket> bound = BindSocket(At("tcp://127.0.0.1:0"));
@@ -206,7 +206,7 @@ TEST_F(SocketTest, AUnixListenerIsReachedAtItsPath) {
 }
 
 TEST_F(SocketTest, ARelativePathIsThatOfTheWorkingDirectory) {
-  Child child([&] {
+  ForkedChild child([&] {
     if (chdir(dir_.path().c_str()) != 0) return 1;
     absl::StatusOr<BoundSocket> bound = BindSocket(At("unix:x.sock"));
     return bound.ok() && Reaches(At("unix:x.sock"), bound->fd.get()) ? 0 : 2;
@@ -302,7 +302,7 @@ TEST_F(SocketTest, OfManyThatStartAtOnceOnAStaleFileExactlyOneWins) {
       (void)!write(done_writer.get(), &byte, 1);
       return pause();  // the winner keeps its socket until all have decided
     };
-    Child a(race), b(race), c(race), d(race);
+    ForkedChild a(race), b(race), c(race), d(race);
     start_writer.Reset();
     done_writer.Reset();
     std::string outcome;

@@ -1,4 +1,4 @@
-#include "tests/util/child.h"
+#include "tests/util/forked_child.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -8,19 +8,19 @@
 
 namespace zdd {
 
-Child::Child(absl::FunctionRef<int()> body) : pid_(fork()) {
+ForkedChild::ForkedChild(absl::FunctionRef<int()> body) : pid_(fork()) {
   if (pid_ == 0) _exit(body());
 }
 
-Child::~Child() {
+ForkedChild::~ForkedChild() {
   if (pid_ <= 0) return;
   Signal(SIGKILL);
   Wait();
 }
 
-void Child::Signal(int signal) { kill(pid_, signal); }
+void ForkedChild::Signal(int signal) { kill(pid_, signal); }
 
-int Child::Wait() {
+int ForkedChild::Wait() {
   int status = 0;
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }

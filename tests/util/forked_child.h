@@ -1,12 +1,12 @@
-// Child is a forked process that runs one function of the test and ends with what it returns.
+// ForkedChild is a forked process that runs one function of the test and ends with what it returns.
 //
-//   Child child([&] { return Receive(channel) ? 0 : 1; });
+//   ForkedChild child([&] { return Receive(channel) ? 0 : 1; });
 //   EXPECT_EQ(child.Wait(), 0);
 //
 // Threads: fork() copies only the calling thread, so a test that uses it has no other.
 // Lifetime: killed and reaped at the end of its scope.
-#ifndef TESTS_UTIL_CHILD_H_
-#define TESTS_UTIL_CHILD_H_
+#ifndef TESTS_UTIL_FORKED_CHILD_H_
+#define TESTS_UTIL_FORKED_CHILD_H_
 
 #include <sys/types.h>
 
@@ -14,12 +14,12 @@
 
 namespace zdd {
 
-class Child {
+class ForkedChild {
  public:
-  explicit Child(absl::FunctionRef<int()> body);
-  ~Child();
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
+  explicit ForkedChild(absl::FunctionRef<int()> body);
+  ~ForkedChild();
+  ForkedChild(const ForkedChild&) = delete;
+  ForkedChild& operator=(const ForkedChild&) = delete;
 
   pid_t pid() const { return pid_; }
 
@@ -35,4 +35,4 @@ class Child {
 
 }  // namespace zdd
 
-#endif  // TESTS_UTIL_CHILD_H_
+#endif  // TESTS_UTIL_FORKED_CHILD_H_
