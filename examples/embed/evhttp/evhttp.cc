@@ -2,7 +2,7 @@
 // listening sockets: hence a zdd::Acceptor.
 //
 //   ./evhttp tcp://127.0.0.1:8080 10s &              # clients think for less than 10 s
-//   curl http://127.0.0.1:8080/                      # Hello from generation 1
+//   curl -i http://127.0.0.1:8080/                   # X-Version: 1
 //   cp evhttp-2.0 evhttp.new && mv evhttp.new evhttp
 //   kill -USR2 $(pgrep -o evhttp)                    # the file of now takes over
 //   kill -TERM $(pgrep -o evhttp)                    # drains, then ends
@@ -116,11 +116,10 @@ class HttpServer : public zdd::Acceptor {
     } else {
       evhttp_request_set_on_complete_cb(request, &OnSent, &ticket);
     }
-    evbuffer_add_printf(evhttp_request_get_output_buffer(request), "Hello from generation %s\n",
-                        generation_.c_str());
+    evbuffer_add_printf(evhttp_request_get_output_buffer(request), "Hello from libevent\n");
     evhttp_send_reply(request, HTTP_OK, "OK", nullptr);
-    // Else evhttp would drop the response at the end of file, by which zdd closes a connection that
-    // was idle when it looked.
+    // At an end of file evhttp would drop what is left of the response; and zdd closes idle
+    // connections by one, perhaps a moment after this request came.
     bufferevent_disable(evhttp_connection_get_bufferevent(connection), EV_READ);
   }
 

@@ -1,0 +1,270 @@
+// An example server is replaced, fails to be, and is stopped, while clients hammer it: what the
+// test server of this folder goes through, for a program that is a user's. The first argument names
+// it.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cerrno>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/load/load_client.h"
+#include "tests/process/embedded_server.h"
+#include "zdd/base/owned_fd.h"
+#include "zdd/base/time.h"
+
+namespace zdd {
+namespace {
+
+std::string* program;
+
+const absl::Duration kLong = absl::Seconds(30);
+constexpr char kGet[] = "GET / HTTP/1.1\r\nHost: zdd\r\n\r\n";
+
+int FreePort() {
+  OwnedFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return ntohs(address.sin_port);
+}
+
+// One connection, byte by byte.
+class Client {
+ public:
+  explicit Client(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const timeval limit = {absl::ToInt64Seconds(kLong), 0};
+    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    EXPECT_EQ(connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  }
+
+  void Send(const std::string& bytes) {
+    EXPECT_EQ(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  void EndSending() { EXPECT_EQ(shutdown(fd_.get(), SHUT_WR), 0); }
+
+  // One answer, as its body ends with the first line end.
+  std::string Answer() {
+    std::string answer;
+    for (size_t head; (head = answer.find("\r\n\r\n")) == std::string::npos ||
+                      answer.find('\n', head + 4) == std::string::npos;) {
+      if (!Read(&answer)) break;
+    }
+    return answer;
+  }
+  // All that comes until the end of file. A reset is a failure of the test.
+  std::string Rest() {
+    std::string rest;
+    while (Read(&rest)) {
+    }
+    return rest;
+  }
+
+ private:
+  bool Read(std::string* bytes) {
+    char byte;
+    const ssize_t size = recv(fd_.get(), &byte, 1, 0);
+    EXPECT_GE(size, 0) << "recv: errno " << errno;
+    if (size > 0) bytes->push_back(byte);
+    return size > 0;
+  }
+
+  OwnedFd fd_;
+};
+
+class EmbedTest : public ::testing::Test {
+ protected:
+  // Returns when `generation` owns the service: its pid.
+  pid_t Replace(pid_t owner, int generation) {
+    server_.Signal(owner, SIGUSR2);
+    Await(generation, "accepting");
+    const pid_t successor = server_.ChildOf(owner);
+    Await(generation, "serving");
+    return successor;
+  }
+  void ExpectAcceptsAlone(int generation) {
+    const std::string version = absl::StrCat("X-Version: ", generation, "\r\n");
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(absl::StrContains(Get(), version)) << server_.log();
+  }
+  void Await(int generation, const std::string& state) {
+    server_.Await(absl::StrCat("generation ", generation, " is ", state));
+  }
+  pid_t StartFirst() {
+    const pid_t pid = server_.Start();
+    Await(1, "serving");
+    return pid;
+  }
+
+  std::unique_ptr<LoadClient> Load(std::vector<LoadGroup> groups) {
+    auto load =
+        LoadClient::Start({.address = address_, .groups = std::move(groups), .timeout = kLong});
+    EXPECT_TRUE(load.ok()) << load.status();
+    EXPECT_TRUE((*load)->AwaitAllGroups(kLong));
+    return *std::move(load);
+  }
+  std::unique_ptr<LoadClient> SomeOfEach() {
+    return Load({{.kind = LoadKind::kNew, .connections = 8, .rate = 300},
+                 {.kind = LoadKind::kKeepAlive, .connections = 8, .rate = 300},
+                 {.kind = LoadKind::kKeepAlive, .connections = 10, .think = absl::Milliseconds(20)},
+                 {.kind = LoadKind::kLate, .connections = 4, .delay = absl::Milliseconds(100)}});
+  }
+
+  void Until(absl::FunctionRef<bool()> condition) {
+    const Instant deadline = MonotonicNow() + kLong;
+    while (!condition() && MonotonicNow() < deadline) poll(nullptr, 0, 1);
+    EXPECT_TRUE(condition()) << server_.log();
+  }
+
+  static int64_t Answers(const LoadClient& load, const std::string& version) {
+    for (const LoadVersion& each : load.Peek().versions) {
+      if (each.version == version) return each.answers;
+    }
+    return 0;
+  }
+
+  // What a new connection is answered.
+  std::string Get() {
+    Client client(port_);
+    client.Send(kGet);
+    return client.Answer();
+  }
+
+  const int port_ = FreePort();
+  const std::string address_ = absl::StrCat("tcp://127.0.0.1:", port_);
+  EmbeddedServer server_{*program, {address_, "1s"}};
+};
+
+TEST_F(EmbedTest, LosesNothingOverFiveGenerations) {
+  pid_t owner = StartFirst();
+  owner = Replace(owner, 2);
+  Until([&] { return EmbeddedServer::FdsOf(owner).count("anon_inode:[pidfd]") == 0; });  // alone
+  const std::map<std::string, int> fds = EmbeddedServer::FdsOf(owner);
+  auto load = SomeOfEach();
+  for (int i = 3; i <= 6; ++i) {
+    load->Mark(absl::StrCat("generation ", i));
+    const pid_t successor = Replace(owner, i);
+    ExpectAcceptsAlone(i);
+    EXPECT_TRUE(load->AwaitVersion(absl::StrCat(i), kLong));
+    EXPECT_EQ(server_.AwaitExit(owner), 0) << server_.log();
+    owner = successor;
+  }
+  const LoadReport report = load->Stop();
+  EXPECT_EQ(report.lost(), 0) << report.ToTable() << server_.log();
+  EXPECT_GT(report.requests(), 500);
+  // The last connections are closed while we look.
+  Until([&] { return EmbeddedServer::FdsOf(owner) == fds; });
+  EXPECT_EQ(EmbeddedServer::FdsOf(owner), fds);
+  server_.Signal(owner, SIGTERM);
+  EXPECT_EQ(server_.AwaitExit(owner), 0) << server_.log();
+  server_.AwaitNobody();
+}
+
+TEST_F(EmbedTest, ServesOnWhenItsSuccessorFails) {
+  const pid_t first = StartFirst();
+  auto load = SomeOfEach();
+  // Before it is ready.
+  server_.Install("/bin/false");
+  server_.Signal(first, SIGUSR2);
+  server_.Await("keeps serving");
+  Await(1, "serving");
+  // In standby: a stop of the successor is its wish to be rolled back.
+  server_.Install(*program);
+  server_.Signal(first, SIGUSR2);
+  Await(1, "standby");
+  const pid_t second = server_.ChildOf(first);
+  Until([&] { return Answers(*load, "2") > 100; });
+  server_.Signal(second, SIGTERM);
+  server_.Await("keeps serving");
+  Await(2, "failed");
+  Await(1, "serving");
+  EXPECT_TRUE(absl::StrContains(Get(), "X-Version: 1\r\n")) << server_.log();
+  // Then all the same it can be replaced.
+  const pid_t third = Replace(first, 3);
+  EXPECT_TRUE(load->AwaitVersion("3", kLong));
+  EXPECT_EQ(server_.AwaitExit(first), 0);
+  const LoadReport report = load->Stop();
+  EXPECT_EQ(report.lost(), 0) << report.ToTable() << server_.log();
+  server_.Signal(third, SIGTERM);
+  EXPECT_EQ(server_.AwaitExit(third), 0);
+  server_.AwaitNobody();
+}
+
+TEST_F(EmbedTest, TakesOverFromASuccessorThatIsKilledInStandby) {
+  const pid_t first = StartFirst();
+  server_.Signal(first, SIGUSR2);
+  Await(1, "standby");
+  while (!absl::StrContains(Get(), "X-Version: 2\r\n")) {  // both accept for a while
+  }
+  server_.Signal(server_.ChildOf(first), SIGKILL);
+  server_.Await("keeps serving");
+  EXPECT_TRUE(absl::StrContains(Get(), "X-Version: 1\r\n")) << server_.log();
+}
+
+TEST_F(EmbedTest, AStopEndsIdleConnectionsAndFinishesBusyOnes) {
+  const pid_t pid = StartFirst();
+  auto idle = Load({{.kind = LoadKind::kIdle, .connections = 16}});
+  Until([&] { return idle->Peek().Sum().count(LoadOutcome::kOk) == 16; });
+  Client silent(port_);
+  Client half_asked(port_);
+  half_asked.Send("GET / HTTP/1.1\r\n");
+  Client second_asked(port_);  // as idle as any, but for a part of a second request
+  second_asked.Send(kGet);
+  EXPECT_TRUE(absl::StrContains(second_asked.Answer(), "X-Version: 1\r\n"));
+  second_asked.Send("GET / HTTP/1.1\r\n");
+  Get();  // the server has seen all of this
+  server_.Signal(pid, SIGTERM);
+  EXPECT_EQ(silent.Rest(), "");
+  Until([&] { return idle->Peek().Sum().closed_idle == 16; });
+  for (Client* client : {&half_asked, &second_asked}) {
+    client->Send("Host: zdd\r\n\r\n");
+    EXPECT_TRUE(absl::StrContains(client->Answer(), "Connection: close\r\n"));
+    EXPECT_EQ(client->Rest(), "");
+  }
+  EXPECT_EQ(idle->Stop().lost(), 0);
+  EXPECT_EQ(server_.AwaitExit(pid), 0) << server_.log();
+  server_.AwaitNobody();
+}
+
+TEST_F(EmbedTest, TheLastAnswerArrivesWhateverItsClientSendsOrEnds) {
+  const pid_t pid = StartFirst();
+  Client silent(port_);
+  Client sends_more(port_);
+  sends_more.Send("GET / HTTP/1.1\r\n");
+  Client ends(port_);
+  ends.Send("GET / HTTP/1.1\r\n");
+  Get();
+  server_.Signal(pid, SIGTERM);
+  EXPECT_EQ(silent.Rest(), "");  // a grace after its goodbye: by then all were said
+  std::string more = "Host: zdd\r\n\r\n";
+  for (int i = 0; i < 2000; ++i) more += kGet;  // more than a server reads at once
+  sends_more.Send(more);
+  EXPECT_TRUE(absl::StrContains(sends_more.Rest(), "Connection: close\r\n"));
+  sends_more.Send(kGet);  // it has not been reset
+  ends.Send("Host: zdd\r\n\r\n");
+  ends.EndSending();
+  EXPECT_TRUE(absl::StrContains(ends.Rest(), "Connection: close\r\n"));
+  EXPECT_EQ(server_.AwaitExit(pid), 0) << server_.log();
+}
+
+}  // namespace
+}  // namespace zdd
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  if (argc != 2) return 2;
+  zdd::program = new std::string(argv[1]);
+  return RUN_ALL_TESTS();
+}
