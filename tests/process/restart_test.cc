@@ -41,7 +41,7 @@ std::string Pid(const Lineage& lineage) {
 class RestartTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(RestartTest, LosesNothingOverFiveGenerations) {
-  Lineage lineage({"mode " + GetParam(), "listen http tcp://127.0.0.1:0"});
+  Lineage lineage({GetParam(), "listen http tcp://127.0.0.1:0"});
   pid_t owner = lineage.StartFirst({"version v1"});
   auto load = LoadClient::Start(SomeOfEach(lineage.Address()));
   ASSERT_TRUE(load.ok()) << load.status();
@@ -68,8 +68,12 @@ TEST_P(RestartTest, LosesNothingOverFiveGenerations) {
   EXPECT_GT(fds, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(EachWayToAccept, RestartTest, ::testing::Values("push", "pull", "raw"),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(EachWay, RestartTest,
+                         ::testing::Values("mode push", "mode pull", "mode raw", "on embedder",
+                                           "on executor"),
+                         [](const auto& info) {
+                           return info.param.substr(info.param.find(' ') + 1);
+                         });
 
 TEST(RestartTest, ASuccessorStartedByHandFindsTheOwnerAndTakesOver) {
   Lineage lineage({"listen http tcp://127.0.0.1:0"});

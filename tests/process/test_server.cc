@@ -6,7 +6,10 @@
 // The script is read at start, so that each generation can behave differently. A line each:
 //   name S | dir D | pid_file F | version V       Options
 //   mode pull|push|raw              how every listener accepts (push)
-//   listen NAME ADDRESS             any number of times
+//   on embedder | executor          callbacks run on a loop of the server's own, or a thread of its
+//   own listen NAME ADDRESS [OPTION]    any number of times; OPTION: v6only, exclusive or device=D.
+//   A UDP
+//                                   socket answers each datagram with "version datagram"
 //   LIMIT_ms N                      LIMIT: standby, silence, ready, hello, join, delay, spread,
 //   grace,
 //                                   deadline
@@ -24,14 +27,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <queue>
 #include <string>
 #include <thread>
 #include <utility>
@@ -199,6 +206,83 @@ class ThreadAcceptor : public zdd::Acceptor {
   std::map<int, std::shared_ptr<std::atomic<bool>>> stops_;
 };
 
+// Answers datagrams, a thread for each socket.
+class EchoAcceptor : public zdd::Acceptor {
+ public:
+  explicit EchoAcceptor(std::string version) : version_(std::move(version)) {}
+
+  void Start(int /*socket*/, zdd::OwnedFd fd) override {
+    stop_ = false;
+    thread_ = std::thread([this, fd = std::move(fd)] {
+      while (!stop_) {
+        pollfd polled = {fd.get(), POLLIN, 0};
+        if (poll(&polled, 1, 10) == 1) Answer(fd.get());
+      }
+    });
+  }
+
+  void Stop(int /*socket*/, zdd::Task stopped) override {
+    stop_ = true;
+    std::thread([thread = std::move(thread_), stopped = std::move(stopped)]() mutable {
+      thread.join();
+      stopped();
+    }).detach();
+  }
+
+ private:
+  void Answer(int fd) const {
+    char text[512];
+    sockaddr_storage from;
+    socklen_t size = sizeof(from);
+    auto* address = reinterpret_cast<sockaddr*>(&from);
+    const ssize_t n = recvfrom(fd, text, sizeof(text), MSG_DONTWAIT, address, &size);
+    if (n < 0) return;
+    const std::string answer = absl::StrCat(version_, " ", absl::string_view(text, n));
+    sendto(fd, answer.data(), answer.size(), 0, address, size);
+  }
+
+  const std::string version_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+// Runs tasks in their order.
+class TaskThread {
+ public:
+  TaskThread() : thread_([this] { Run(); }) {}
+
+  void Post(zdd::Task task) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    tasks_.push(std::move(task));
+    posted_.notify_one();
+  }
+
+ private:
+  void Run() {
+    for (;;) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      posted_.wait(lock, [this] { return !tasks_.empty(); });
+      zdd::Task task = std::move(tasks_.front());
+      tasks_.pop();
+      lock.unlock();
+      task();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable posted_;
+  std::queue<zdd::Task> tasks_;
+  std::thread thread_;
+};
+
+zdd::ListenOptions MakeListenOptions(absl::string_view option) {
+  zdd::ListenOptions options;
+  options.dual_stack = option != "v6only";
+  options.exclusive = option == "exclusive";
+  if (absl::ConsumePrefix(&option, "device=")) options.device = std::string(option);
+  return options;
+}
+
 zdd::Options MakeOptions(const Script& script, const std::string& name, Events* events) {
   zdd::Options options;
   options.name = name;
@@ -223,6 +307,11 @@ zdd::Options MakeOptions(const Script& script, const std::string& name, Events* 
   }
   options.drain.cut_spread = absl::Milliseconds(50);
   options.drain.linger = absl::Milliseconds(200);
+  if (script.Get("on") == "embedder") options.loop = uv_default_loop();
+  if (script.Get("on") == "executor") {
+    static TaskThread* const thread = new TaskThread;
+    options.executor = [](zdd::Task task) { thread->Post(std::move(task)); };
+  }
   options.log = [events](const zdd::LogEvent& event) { events->Tell(event.name, event.message); };
   return options;
 }
@@ -240,7 +329,7 @@ void Accept(zdd::Listener listener, std::string version, bool once) {
 struct Running {
   zdd::Service service;
   std::vector<zdd::Listener> listeners;
-  std::vector<std::unique_ptr<ThreadAcceptor>> acceptors;
+  std::vector<std::unique_ptr<zdd::Acceptor>> acceptors;
 };
 
 int Die(Events* events, const absl::Status& status) {
@@ -257,13 +346,17 @@ absl::Status Begin(const Script& script, const std::string& name, Events* events
   const std::string mode = script.Get("mode", "push");
   auto range = script.lines.equal_range("listen");
   for (auto it = range.first; it != range.second; ++it) {
-    std::pair<std::string, std::string> listen = absl::StrSplit(it->second, ' ');
-    absl::StatusOr<zdd::Listener> listener = running->service.Listen(listen.first, listen.second);
+    const std::vector<std::string> words = absl::StrSplit(it->second, ' ');
+    absl::StatusOr<zdd::Listener> listener = running->service.Listen(
+        words[0], words[1], MakeListenOptions(words.size() > 2 ? words[2] : ""));
     if (!listener.ok()) return listener.status();
     events->Tell("test.listening",
                  absl::StrCat(listener->name(), " ", listener->address().ToString()));
     absl::Status set;
-    if (mode == "push") {
+    if (absl::StartsWith(words[1], "udp:")) {
+      running->acceptors.push_back(std::make_unique<EchoAcceptor>(version));
+      set = listener->AcceptWith(running->acceptors.back().get());
+    } else if (mode == "push") {
       set = listener->OnConnection([version](zdd::Connection connection) {
         std::thread(Serve, std::move(connection), version).detach();
       });
@@ -326,6 +419,7 @@ int main(int argc, char** argv) {
       }
     }
   }
+  if (script.Get("on") == "embedder") uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   zdd::Report report = first.service.Wait();
   if (!script.Get("also").empty()) second.service.Wait();
   for (std::thread& thread : threads) thread.join();

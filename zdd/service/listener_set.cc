@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "zdd/base/status.h"
 #include "zdd/net/address.h"
 #include "zdd/net/socket.h"
@@ -121,6 +122,12 @@ absl::StatusOr<std::shared_ptr<ListenerCore>> ListenerSet::Listen(absl::string_v
     report.fate = peer_names_.count(core->name()) ? ListenerReport::Fate::kRebound
                                                   : ListenerReport::Fate::kAdded;
     made = BindInto(core.get(), *asked, options);
+    // The kernel has no second socket on that port, while the one that clients use differs.
+    if (absl::IsAlreadyExists(made) && !report.notes.empty()) {
+      made = Annotate(made, absl::StrCat("the predecessor's socket differs (",
+                                         absl::StrJoin(report.notes, ", "),
+                                         ") and is in the way of a new one: change the port too"));
+    }
   }
   if (!made.ok()) return Annotate(made, absl::StrCat("listener \"", name, "\""));
   report.address = core->address().ToString();

@@ -89,7 +89,9 @@ struct Options {
 
 // How one listener's sockets are made. Options that differ from those of an inherited socket are
 // applied to it where the kernel can (backlog, mode, hook), and lead to a new socket where it
-// cannot (address, device, dual_stack); the report of the restart says which.
+// cannot (address, device, dual_stack); the report of the restart says which. A new socket on the
+// port of the old one is refused by the kernel: then Listen() fails with AlreadyExists, and the
+// predecessor serves on.
 struct ListenOptions {
   int backlog = 4096;             // capped by net.core.somaxconn
   bool dual_stack = true;         // tcp://[::]:80 takes IPv4 clients too
