@@ -58,6 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Failure{"ExitsAtOnce", {"version bad", "fail exit 3"}, "exited with code 3"},
         Failure{"CrashesBeforeHello", {"version bad", "fail crash"}, "killed by signal 11"},
+        Failure{"OutOfMemory", {"version bad", "fail out_of_memory"}, "killed by signal 6"},
+        Failure{"OutOfFds", {"version bad", "fail out_of_fds"}, "pid"},
         Failure{"HangsBeforeHello", {"version bad", "fail hang_early"}, "did not come on"},
         Failure{"HangsBeforeReady", {"version bad", "fail hang"}, "did not come on"},
         Failure{"NeverGetsReady", {"version bad", "fail notready"}, "did not come on"},

@@ -14,10 +14,10 @@
 //   grace,
 //                                   deadline
 //   draining_max N
-//   fail exit N | crash | hang | hang_early | notready | check TEXT | no_accept | accept_once
-//   command WORDS                   what an upgrade starts
-//   uid N                           become that user first
-//   at EVENT FAULT                  FAULT: kill, stop, stop_process or exit; does it to itself when
+//   fail exit N | out_of_memory | out_of_fds | crash | hang | hang_early | notready | check TEXT |
+//   no_accept | accept_once command WORDS                   what an upgrade starts uid N become
+//   that user first at EVENT FAULT                  FAULT: kill, stop, stop_process or exit; does
+//   it to itself when
 //                                   it logs EVENT the first time
 //   events FIFO                     where each event goes, as a line "pid event message"
 //   also NAME                       a second service of that name in the same process
@@ -392,6 +392,15 @@ int main(int argc, char** argv) {
   const std::string fail = script.Get("fail");
   if (absl::StartsWith(fail, "exit ")) return std::atoi(fail.c_str() + 5);
   if (fail == "crash") raise(SIGSEGV);
+  if (fail == "out_of_memory") {
+    const rlimit none = {0, 0};
+    setrlimit(RLIMIT_AS, &none);
+    std::vector<char> never(1 << 30);
+  }
+  if (fail == "out_of_fds") {
+    const rlimit few = {4, 4};
+    setrlimit(RLIMIT_NOFILE, &few);
+  }
   if (fail == "hang_early") pause();
   int uid = 0;
   if (absl::SimpleAtoi(script.Get("uid"), &uid) && setuid(uid) != 0) return 3;

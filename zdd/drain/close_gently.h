@@ -7,8 +7,8 @@
 //   zdd::CloseGently(std::move(connection.fd), std::move(connection.ticket));
 //
 // This form blocks, for at most `limits.time`: it is for servers with a thread for each connection.
-// A server with an event loop gives the connection to the service instead (Lingerer, lingerer.h,
-// does the same there without blocking).
+// A server with an event loop does the same there: shutdown(SHUT_WR), then it reads and discards
+// until the end of file, for at most `limits.time` (examples/http_server, examples/embed/evhttp).
 //
 // Threads: any, blocks. Lifetime: takes both; the ticket, which counts as busy meanwhile, ends just
 // before the fd is closed, so that a draining service waits for it.

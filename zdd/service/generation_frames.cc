@@ -283,11 +283,11 @@ void Generation::RemoveElder(int number) {
   for (auto it = elders_.begin(); it != elders_.end(); ++it) {
     if (it->info.number != number) continue;
     if (it->peer != nullptr) it->peer->Close();
-    it->death.reset();
-    context_.log->Info("elder.gone",
-                       absl::StrCat("generation ", number, " (pid ", it->info.pid, ") is gone"),
-                       {{"generation", absl::StrCat(number)}});
+    const pid_t pid = it->info.pid;
     elders_.erase(it);
+    context_.log->Info("elder.gone",
+                       absl::StrCat("generation ", number, " (pid ", pid, ") is gone"),
+                       {{"generation", absl::StrCat(number)}});
     return context_.host->OnElderGone();
   }
 }

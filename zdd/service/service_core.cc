@@ -324,7 +324,10 @@ void ServiceCore::OnPhase(Phase phase) {
   readiness_.reset();
   MutexLock lock(&mutex_);
   if (start_result_.has_value()) return;
-  const bool failed = phase == Phase::kLeaving || phase == Phase::kFailed;
+  // It may have connections, accepted for a predecessor that then came back. Whoever is told that
+  // the start has failed exits, so he is told when they are finished.
+  if (phase == Phase::kLeaving) return;
+  const bool failed = phase == Phase::kFailed;
   absl::Status cause =
       generation_->cause().ok() ? absl::AbortedError("the start has failed") : generation_->cause();
   start_result_ = failed ? cause : absl::OkStatus();
