@@ -25,23 +25,65 @@ absl::string_view StateName(State state) {
   return "unknown";
 }
 
-absl::optional<Connection> Listener::Accept() { return core_->Accept(); }
+namespace {
+
+absl::Status EmptyHandle(absl::string_view call, absl::string_view handle,
+                         absl::string_view maker) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      call, ": this ", handle, " is empty (default-constructed or moved from): use the one that ",
+      maker, " gave"));
+}
+
+absl::Status EmptyService(absl::string_view call) {
+  return EmptyHandle(call, "Service", "Create()");
+}
+
+absl::Status EmptyListener(absl::string_view call) {
+  return EmptyHandle(call, "Listener", "Listen()");
+}
+
+}  // namespace
+
+absl::optional<Connection> Listener::Accept() {
+  if (core_ == nullptr) return absl::nullopt;
+  return core_->Accept();
+}
 
 absl::Status Listener::OnConnection(absl::AnyInvocable<void(Connection)> callback) {
+  if (core_ == nullptr) return EmptyListener("OnConnection()");
   return core_->OnConnection(std::move(callback));
 }
 
-absl::Status Listener::AcceptWith(Acceptor* acceptor) { return core_->AcceptWith(acceptor); }
+absl::Status Listener::AcceptWith(Acceptor* acceptor) {
+  if (core_ == nullptr) return EmptyListener("AcceptWith()");
+  return core_->AcceptWith(acceptor);
+}
 
-Ticket Listener::Enter(int fd) { return core_->Enter(fd); }
+Ticket Listener::Enter(int fd) {
+  if (core_ == nullptr) return Ticket();
+  return core_->Enter(fd);
+}
 
-void Listener::Pause() { core_->Pause(true); }
+void Listener::Pause() {
+  if (core_ == nullptr) return;
+  core_->Pause(true);
+}
 
-void Listener::Resume() { core_->Pause(false); }
+void Listener::Resume() {
+  if (core_ == nullptr) return;
+  core_->Pause(false);
+}
 
-Address Listener::address() const { return core_->address(); }
+Address Listener::address() const {
+  if (core_ == nullptr) return Address();
+  return core_->address();
+}
 
-const std::string& Listener::name() const { return core_->name(); }
+const std::string& Listener::name() const {
+  static const auto* const none = new std::string;
+  if (core_ == nullptr) return *none;
+  return core_->name();
+}
 
 absl::StatusOr<Service> Service::Create(Options options) {
   absl::StatusOr<std::shared_ptr<ServiceCore>> core = ServiceCore::Create(std::move(options));
@@ -62,6 +104,7 @@ Service::~Service() {
 
 absl::StatusOr<Listener> Service::Listen(absl::string_view name, absl::string_view address,
                                          ListenOptions options) {
+  if (core_ == nullptr) return EmptyService("Listen()");
   absl::StatusOr<std::shared_ptr<ListenerCore>> core =
       core_->Listen(name, address, std::move(options));
   if (!core.ok()) return core.status();
@@ -70,34 +113,62 @@ absl::StatusOr<Listener> Service::Listen(absl::string_view name, absl::string_vi
 
 absl::Status Service::AddReadinessCheck(absl::string_view name,
                                         absl::AnyInvocable<absl::Status()> check) {
+  if (core_ == nullptr) return EmptyService("AddReadinessCheck()");
   return core_->AddReadinessCheck(name, std::move(check));
 }
 
 absl::Status Service::OnState(absl::AnyInvocable<void(State)> callback) {
+  if (core_ == nullptr) return EmptyService("OnState()");
   return core_->OnState(std::move(callback));
 }
 
-absl::Status Service::Start() { return core_->Start(); }
+absl::Status Service::Start() {
+  if (core_ == nullptr) return EmptyService("Start()");
+  return core_->Start();
+}
 
 void Service::Upgrade(absl::AnyInvocable<void(const Report&)> done) {
+  if (core_ == nullptr) {
+    Report report;
+    report.status = EmptyService("Upgrade()");
+    if (done) done(report);
+    return;
+  }
   core_->Upgrade(std::move(done));
 }
 
-absl::Status Service::RollBack(absl::string_view reason) { return core_->RollBack(reason); }
+absl::Status Service::RollBack(absl::string_view reason) {
+  if (core_ == nullptr) return EmptyService("RollBack()");
+  return core_->RollBack(reason);
+}
 
-absl::Status Service::Release() { return core_->Release(); }
+absl::Status Service::Release() {
+  if (core_ == nullptr) return EmptyService("Release()");
+  return core_->Release();
+}
 
-void Service::Stop(absl::string_view reason) { core_->Stop(reason); }
+void Service::Stop(absl::string_view reason) {
+  if (core_ == nullptr) return;
+  core_->Stop(reason);
+}
 
-Report Service::Wait() { return core_->Wait(); }
+Report Service::Wait() {
+  if (core_ != nullptr) return core_->Wait();
+  Report report;
+  report.status = EmptyService("Wait()");
+  return report;
+}
 
-Ticket Service::Enter(absl::string_view kind) { return core_->Enter(kind); }
+Ticket Service::Enter(absl::string_view kind) {
+  if (core_ == nullptr) return Ticket();
+  return core_->Enter(kind);
+}
 
-State Service::state() const { return core_->state(); }
+State Service::state() const { return core_ == nullptr ? State::kDrained : core_->state(); }
 
-bool Service::ready() const { return core_->ready(); }
+bool Service::ready() const { return core_ != nullptr && core_->ready(); }
 
-int Service::generation() const { return core_->generation(); }
+int Service::generation() const { return core_ == nullptr ? 0 : core_->generation(); }
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "zdd: %s\n", std::string(status.message()).c_str());

@@ -5,6 +5,7 @@
 //     zdd::Options options;
 //     options.name = "hello";
 //     options.upgrade_signal = SIGUSR2;
+//     options.stop_signals = {SIGTERM, SIGINT};
 //     absl::StatusOr<zdd::Service> service = zdd::Service::Create(std::move(options));
 //     if (!service.ok()) return zdd::Fail(service.status());
 //     absl::StatusOr<zdd::Listener> http = service->Listen("http", "tcp://0.0.0.0:8080");
@@ -15,6 +16,11 @@
 //       std::thread(Serve, *std::move(connection)).detach();
 //     return service->Wait().exit_code();
 //   }
+//
+// Serve() waits in poll() before it reads, since the descriptor does not block (unless
+// ListenOptions::blocking_connections says so); says ticket.SetBusy(true) at a request and
+// SetBusy(false) after its response; gives its last one when ticket.ShouldClose() is true, and ends
+// with zdd::CloseGently(). examples/quickstart is one.
 //
 // Order in main(): flags; daemonize, setuid, limits; Create; Listen; build the server and start its
 // threads; OnState, OnConnection or AcceptWith; Start; Wait; stop and join the server's own
@@ -80,7 +86,8 @@ class Acceptor {
 // OnConnection() or AcceptWith().
 class Listener {
  public:
-  Listener() = default;  // empty: good for assignment only
+  // Empty: good for assignment. Any other call answers FailedPrecondition, or does nothing.
+  Listener() = default;
 
   // Pull: waits for the next connection; sleeps while another generation serves. None: nothing can
   // come any more. Any number of threads may call it. REQUIRES: not on zdd's loop.
@@ -122,7 +129,8 @@ class Service {
   // else's), DataLoss, FailedPrecondition (it speaks another protocol).
   static absl::StatusOr<Service> Create(Options options);
 
-  Service() = default;  // empty: good for assignment only
+  // Empty: good for assignment. Any other call answers FailedPrecondition, or does nothing.
+  Service() = default;
   Service(Service&&) = default;
   Service& operator=(Service&& other) noexcept;
   ~Service();

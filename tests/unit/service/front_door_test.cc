@@ -258,6 +258,36 @@ TEST_F(FrontDoorTest, WithoutStartEverythingGoesAway) {
   ASSERT_OK(service.Listen("http", "tcp://127.0.0.1:0"));
 }
 
+TEST_F(FrontDoorTest, EmptyHandlesAnswer) {
+  Service service;
+  EXPECT_STATUS(service.Listen("http", "tcp://127.0.0.1:0"), kFailedPrecondition, "Listen(): this");
+  EXPECT_STATUS(service.AddReadinessCheck("x", [] { return absl::OkStatus(); }),
+                kFailedPrecondition, "is empty");
+  EXPECT_STATUS(service.OnState([](State) {}), kFailedPrecondition, "is empty");
+  EXPECT_STATUS(service.Start(), kFailedPrecondition, "the one that Create() gave");
+  EXPECT_STATUS(service.RollBack("x"), kFailedPrecondition, "is empty");
+  EXPECT_STATUS(service.Release(), kFailedPrecondition, "is empty");
+  EXPECT_STATUS(service.Wait().status, kFailedPrecondition, "is empty");
+  absl::Status upgraded;
+  service.Upgrade([&](const Report& report) { upgraded = report.status; });
+  EXPECT_STATUS(upgraded, kFailedPrecondition, "is empty");
+  service.Stop("x");
+  EXPECT_FALSE(service.Enter("job").valid());
+  EXPECT_EQ(service.state(), State::kDrained);
+  EXPECT_FALSE(service.ready());
+  EXPECT_EQ(service.generation(), 0);
+
+  Listener listener;
+  EXPECT_FALSE(listener.Accept().has_value());
+  EXPECT_STATUS(listener.OnConnection([](Connection) {}), kFailedPrecondition, "is empty");
+  EXPECT_STATUS(listener.AcceptWith(nullptr), kFailedPrecondition, "the one that Listen() gave");
+  EXPECT_FALSE(listener.Enter().valid());
+  listener.Pause();
+  listener.Resume();
+  EXPECT_EQ(listener.address(), Address());
+  EXPECT_EQ(listener.name(), "");
+}
+
 TEST_F(FrontDoorTest, CallsInTheWrongStateAreAnswered) {
   ASSERT_OK_AND_MOVE(Service service, Service::Create(MakeOptions()));
   ASSERT_OK_AND_MOVE(Listener http, service.Listen("http", "tcp://127.0.0.1:0"));
