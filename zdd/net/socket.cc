@@ -71,6 +71,10 @@ absl::string_view BindHint(int error, const Address& address) {
   if (error == EINVAL && LinkLocal(address)) {
     return " (a link-local address needs its interface, as in [fe80::1%eth0])";
   }
+  if (error == EADDRINUSE && address.port() > 0) {
+    return " (who listens there, ss -ltnp tells; a predecessor of ours is found by the same "
+           "Options::name, runtime_dir and user)";
+  }
   if (error == EADDRNOTAVAIL) return " (no interface of this host has this IP)";
   return "";
 }
