@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
         Failure{"ExitsAtOnce", {"version bad", "fail exit 3"}, "exited with code 3"},
         Failure{"CrashesBeforeHello", {"version bad", "fail crash"}, "killed by signal 11"},
         Failure{"OutOfMemory", {"version bad", "fail out_of_memory"}, "killed by signal 6"},
-        Failure{"OutOfFds", {"version bad", "fail out_of_fds"}, "pid"},
+        Failure{"OutOfFds", {"version bad", "fail out_of_fds"}, "exited with code 1"},
         Failure{"HangsBeforeHello", {"version bad", "fail hang_early"}, "did not come on"},
         Failure{"HangsBeforeReady", {"version bad", "fail hang"}, "did not come on"},
         Failure{"NeverGetsReady", {"version bad", "fail notready"}, "did not come on"},
@@ -81,6 +81,37 @@ TEST(FailureTest, AMissingProgramIsNamed) {
   TestEvent failed = lineage.Await("upgrade.rolled_back", first);
   EXPECT_TRUE(absl::StrContains(failed.message, "/nonexistent/server")) << failed.message;
   EXPECT_TRUE(lineage.Alive(first));
+}
+
+TEST(FailureTest, AKeptUpgradeThatHangsTooHasALimitOfItsOwn) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0"});
+  pid_t first = lineage.StartFirst({"version v1", "hello_ms 1000"});
+  lineage.Script({"version bad", "fail hang_early"});
+  lineage.Signal(first, SIGUSR2);
+  lineage.Await("phase.spawning", first);
+  lineage.Await("test.started");
+  lineage.Signal(first, SIGUSR2);  // kept, and begun when the first one has failed
+  for (int i = 0; i < 2; ++i) {
+    TestEvent failed = lineage.Await("upgrade.rolled_back", first);
+    EXPECT_TRUE(absl::StrContains(failed.message, "did not come on")) << failed.message;
+    EXPECT_TRUE(absl::StrContains(failed.message, "[spawning 1")) << failed.message;
+  }
+  lineage.Await("phase.spawning", first);
+  lineage.Script({"version v2", "standby_ms 0"});
+  lineage.Signal(first, SIGUSR2);
+  lineage.Await("upgrade.promoted", first);
+}
+
+TEST(FailureTest, TheSuccessorOfAnOwnerThatDiesWhileItStartsBeginsAnew) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0"});
+  pid_t first = lineage.StartFirst({"version v1", "at phase.spawning kill"});
+  lineage.Script({"version v2"});
+  lineage.Signal(first, SIGUSR2);
+  EXPECT_EQ(lineage.AwaitExit(first), -SIGKILL);
+  pid_t second = lineage.Await("test.started").pid;
+  lineage.Await("join.orphaned", second);
+  lineage.Await("owner", second);
+  lineage.Await("phase.serving", second);
 }
 
 TEST(FailureTest, ASecondSuccessorIsToldThatTheServiceIsBusy) {

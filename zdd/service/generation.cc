@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
 
@@ -64,7 +65,11 @@ void Generation::Step(Event event, absl::Status cause) {
   if (!cause.ok() && cause_.ok()) cause_ = std::move(cause);
   std::vector<Effect> effects = machine_.OnEvent(event);
   if (event == Event::kSilent || event == Event::kStuck) report_.helped = true;
-  if (machine_.phase() != before) OnChange(before);
+  // A kept upgrade that follows a failed one goes through serving in no time: spawning after
+  // spawning is a change too.
+  const bool spawns = absl::c_linear_search(effects, Effect::kSpawn);
+  if (spawns) announced_ = Phase::kServing;
+  if (machine_.phase() != before || spawns) OnChange(before);
   context_.listeners->SetAccepts(machine_.accepts(), machine_.serves_exclusive());
   std::shared_ptr<bool> alive = alive_;
   for (Effect effect : effects) {

@@ -246,6 +246,7 @@ void ServiceCore::BeginUpgrade(std::string reason, bool by_signal,
     // A signal can be told nothing, so it is remembered; unless it is the one by which another
     // service of this process has begun this very handoff.
     if (std::exchange(joined_spawn_, false)) return;
+    log_->Info("upgrade.waits", absl::StrCat(reason, " is kept until this ends: ", can.message()));
     return generation_->Handle(Event::kUpgrade);
   }
   if (by_signal && absl::IsResourceExhausted(can)) {
@@ -284,7 +285,9 @@ void ServiceCore::OnSignal(int signal) {
 void ServiceCore::StopOnLoop(std::string reason) {
   if (generation_ == nullptr) return;
   if (++stops_ == 1) reason_ = reason;
-  log_->Info("stop", absl::StrCat(reason, stops_ > 1 ? ", again: no more waiting" : ""));
+  log_->Info("stop", absl::StrCat(reason, stops_ > 2    ? ", once more: connections are cut"
+                                          : stops_ == 2 ? ", again: no more waiting"
+                                                        : ""));
   const Phase phase = generation_->phase();
   if (stops_ > 1 && phase == Phase::kAborting) return generation_->Handle(Event::kDeadline);
   if (stops_ > 2 && drain_ != nullptr) {

@@ -3,11 +3,14 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "zdd/base/owned_fd.h"
 #include "zdd/base/status.h"
+#include "zdd/base/syscalls.h"
 #include "zdd/service/check_options.h"
 #include "zdd/service/service_core.h"
 
@@ -16,6 +19,17 @@ namespace {
 
 // Between two tries to join a predecessor that is busy.
 constexpr absl::Duration kBusyAgain = absl::Milliseconds(100);
+// A process that dies closes its descriptors this much, at most, before its end shows.
+constexpr absl::Duration kEndShows = absl::Milliseconds(250);
+
+// 0, who is in no namespace of ours, and a stranger of the same number count as living.
+bool HasEnded(pid_t pid) {
+  if (pid <= 0) return false;
+  const OwnedFd pidfd(Syscalls::Real().PidfdOpen(pid, 0));
+  if (!pidfd.valid()) return errno == ESRCH;
+  pollfd ended = {pidfd.get(), POLLIN, 0};
+  return poll(&ended, 1, static_cast<int>(absl::ToInt64Milliseconds(kEndShows))) == 1;
+}
 
 }  // namespace
 
@@ -83,7 +97,12 @@ absl::Status ServiceCore::FindPredecessor() {
       UnblockUntaken(channel.held_signal);
     absl::StatusOr<FdChannel> adopted = FdChannel::Adopt(std::move(channel.fd));
     if (!adopted.ok()) return adopted.status();
-    return Join(*std::move(adopted), options_.join_timeout);
+    const absl::StatusOr<Credentials> spawner = adopted->PeerCredentials();
+    const absl::Status joined = Join(*std::move(adopted), options_.join_timeout);
+    // Who stops in order kills what it has spawned first: it has died, and nobody else is left.
+    if (!absl::IsUnavailable(joined) || !spawner.ok() || !HasEnded(spawner->pid)) return joined;
+    log_->Warning("join.orphaned",
+                  absl::StrCat(joined.message(), "; it has ended: beginning anew"));
   }
   const Instant deadline = MonotonicNow() + options_.ready_timeout;
   for (;;) {
