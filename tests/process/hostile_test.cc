@@ -2,7 +2,10 @@
 // over to an honest one later.
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -18,18 +21,34 @@
 namespace zdd {
 namespace {
 
-// Speaks the protocol, or something like it.
+// Speaks the protocol, or something like it. What it says is said by the test, but the process that
+// the owner sees, and may kill, is another one with the same descriptors.
 class Impostor {
  public:
   explicit Impostor(const Lineage& lineage) {
     OwnedFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    OwnedFd connected(eventfd(0, EFD_CLOEXEC));
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
     const std::string path = lineage.dir().File("run/test.sock");
     path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-    EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0) << path;
+    pid_ = static_cast<pid_t>(syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0));
+    if (pid_ == 0) {
+      const uint64_t ok =
+          connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 ? 1 : 2;
+      if (write(connected.get(), &ok, sizeof(ok)) != sizeof(ok)) _exit(1);
+      for (;;) pause();
+    }
+    uint64_t ok = 0;
+    EXPECT_EQ(read(connected.get(), &ok, sizeof(ok)), static_cast<ssize_t>(sizeof(ok)));
+    EXPECT_EQ(ok, 1) << path;
     channel_.emplace(FdChannel::Adopt(std::move(fd)).value());
   }
+  ~Impostor() { kill(pid_, SIGKILL); }
+  Impostor(const Impostor&) = delete;
+  Impostor& operator=(const Impostor&) = delete;
+
+  pid_t pid() const { return pid_; }
 
   void SendBytes(absl::string_view bytes, absl::Span<const int> fds = {}) {
     EXPECT_EQ(channel_->Send(bytes, fds).kind, SendResult::kSent);
@@ -85,6 +104,7 @@ class Impostor {
  private:
   absl::optional<FdChannel> channel_;
   OwnedFd token_;
+  pid_t pid_ = -1;
 };
 
 class HostileTest : public ::testing::Test {
@@ -228,12 +248,22 @@ TEST_F(HostileTest, WhoAcceptsNothingAndFallsSilentIsOverruled) {
   ExpectUnharmed();
 }
 
+TEST_F(HostileTest, WhoDoesNotEndAfterItsAbortIsKilled) {
+  Impostor impostor(lineage_);
+  impostor.SayHello();
+  impostor.Await<AbortFrame>();
+  lineage_.Await("phase.aborting", owner_);
+  lineage_.Await("handoff.killed", owner_);
+  lineage_.Await("phase.serving", owner_);
+  EXPECT_EQ(lineage_.AwaitExit(impostor.pid()), -SIGKILL);
+  ExpectUnharmed();
+}
+
 TEST_F(HostileTest, WhoHangsUpInTheMiddleIsForgotten) {
-  {
-    Impostor impostor(lineage_);
-    impostor.SayHello();
-    impostor.Await<OfferFrame>();
-  }
+  Impostor impostor(lineage_);
+  impostor.SayHello();
+  impostor.Await<OfferFrame>();
+  impostor.HangUp();
   ExpectRolledBack("closed the channel");
   ExpectUnharmed();
 }

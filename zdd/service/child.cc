@@ -57,13 +57,12 @@ absl::optional<ExitInfo> Reap(const Child& child) {
                   info.si_code == CLD_DUMPED};
 }
 
-absl::Status Kill(const Child& child, int signal) {
+absl::Status SendSignal(int pidfd, pid_t pid, int signal) {
   // glibc has a wrapper from 2.36 on.
-  if (syscall(SYS_pidfd_send_signal, child.pidfd.get(), signal, nullptr, 0) == 0 ||
-      errno == ESRCH) {
+  if (syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0 || errno == ESRCH) {
     return absl::OkStatus();
   }
-  return ErrnoStatus(errno, absl::StrCat("pidfd_send_signal ", signal, " to pid ", child.pid));
+  return ErrnoStatus(errno, absl::StrCat("pidfd_send_signal ", signal, " to pid ", pid));
 }
 
 }  // namespace zdd

@@ -46,9 +46,13 @@ std::string ToString(const ExitInfo& exit);
 // collected, every later call answers kTaken.
 absl::optional<ExitInfo> Reap(const Child& child);
 
-// Sends `signal`; Ok if it is dead already. PermissionDenied (it runs as somebody else by now),
-// InvalidArgument (no such signal). There is no fallback to kill(): the pid may be a stranger's.
-absl::Status Kill(const Child& child, int signal = SIGKILL);
+// Sends `signal` to whom `pidfd` holds; Ok if it is dead already. PermissionDenied (it runs as
+// somebody else by now), InvalidArgument (no such signal). There is no fallback to kill(): `pid`,
+// which is for messages, may be a stranger's.
+absl::Status SendSignal(int pidfd, pid_t pid, int signal);
+inline absl::Status Kill(const Child& child, int signal = SIGKILL) {
+  return SendSignal(child.pidfd.get(), child.pid, signal);
+}
 
 }  // namespace zdd
 

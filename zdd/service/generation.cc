@@ -97,6 +97,7 @@ void Generation::SetPeerDrain(absl::Duration limit) {
 
 // What is told of a handoff begins with it.
 void Generation::BeginHandoff() {
+  ++last_number_;
   cause_ = absl::OkStatus();
   // Until it is told to accept it has nothing in hand that it would have to finish.
   SetPeerDrain(kNothingInHand);
@@ -155,10 +156,9 @@ void Generation::Do(Effect effect) {
     case Effect::kSpawn:
       return Spawn();
     case Effect::kKillPeer:
-      if (process_ == nullptr) return;
-      context_.log->Warning("handoff.killed", absl::StrCat("pid ", process_->pid(),
+      context_.log->Warning("handoff.killed", absl::StrCat("pid ", peer_->info.pid,
                                                            " is killed: ", cause_.message()));
-      return process_->Kill();
+      return process_ != nullptr ? process_->Kill() : peer_->Kill();
     case Effect::kSendOffer:
       return SendOffer();
     case Effect::kSendPrepared:

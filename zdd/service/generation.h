@@ -146,7 +146,7 @@ class Generation {
   HandoffClock clock_;
   Timer timer_;
   int number_;
-  int last_number_;  // given to a successor; never again
+  int last_number_;  // of the latest successor, whatever became of it; never given again
   Phase announced_;
 
   // The handoff in progress.

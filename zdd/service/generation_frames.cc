@@ -79,6 +79,7 @@ void Generation::OnVisitor(std::shared_ptr<Peer> peer, const HelloFrame& hello) 
   peer_->SetListener(HandoffListener());
   reason_ = absl::StrCat("upgrade by pid ", peer_->info.pid);
   BeginHandoff();
+  peer_->info.number = last_number_;
   OnHello(hello);
 }
 
@@ -126,14 +127,11 @@ void Generation::Spawn() {
   peer_ = std::make_shared<Peer>(context_.loop, std::move(spawned->channel), process_->Pidfd(),
                                  HandoffListener());
   peer_->info.pid = process_->pid();
-  peer_->info.number = last_number_ + 1;
-  report_.peer = peer_->info;
+  peer_->info.number = last_number_;
   peer_->Start();
 }
 
 void Generation::SendOffer() {
-  peer_->info.number = ++last_number_;
-  report_.peer = peer_->info;
   if (absl::Status status = BuildOffer(); !status.ok()) {
     peer_->Send(RefusedFrame{std::string(status.message())});
     return Step(Event::kRollBack, Annotate(status, "offer the listeners"));

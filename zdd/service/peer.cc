@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
+#include "zdd/service/child.h"
 
 namespace zdd {
 namespace {
@@ -40,6 +41,10 @@ void Peer::Start() {
   if (pidfd_.valid()) {
     death_ = std::make_unique<Watch>(loop_, pidfd_.get(), Watch::kReadable, [this] { ReadAll(); });
   }
+}
+
+void Peer::Kill() {
+  if (pidfd_.valid()) SendSignal(pidfd_.get(), info.pid, SIGKILL).IgnoreError();
 }
 
 void Peer::Close() {

@@ -53,6 +53,9 @@ class Peer : public std::enable_shared_from_this<Peer> {
   // Reads, and tells, everything that is there now.
   void ReadAll();
 
+  // Ends its process, if a pidfd of it was to be had.
+  void Kill();
+
   void Close();
   bool closed() const { return closed_; }
   bool dead() const { return dead_; }
