@@ -1,6 +1,5 @@
 #include "tests/process/lineage.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -14,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -225,12 +225,13 @@ std::string Lineage::Address(const std::string& name) {
   return "";
 }
 
-int Lineage::FdCount(pid_t pid) const {
-  DIR* directory = opendir(absl::StrCat("/proc/", pid, "/fd").c_str());
-  if (directory == nullptr) return -1;
-  int count = -2;
-  while (readdir(directory) != nullptr) ++count;
-  closedir(directory);
+int Lineage::FdsTo(pid_t pid, const std::string& path) const {
+  const std::string directory = absl::StrCat("/proc/", pid, "/fd");
+  int count = 0;
+  std::error_code gone;  // an entry, while we look
+  for (const auto& entry : std::filesystem::directory_iterator(directory, gone)) {
+    if (std::filesystem::read_symlink(entry.path(), gone) == path) ++count;
+  }
   return count;
 }
 

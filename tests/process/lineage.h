@@ -66,7 +66,8 @@ class Lineage {
 
   // Of listener `name`, as last told.
   std::string Address(const std::string& name = "http");
-  int FdCount(pid_t pid) const;
+  // Descriptors of the process that are open on the file `path`.
+  int FdsTo(pid_t pid, const std::string& path) const;
   std::string History() const;  // all events so far, for messages
   const TempDir& dir() const { return dir_; }
 
