@@ -135,8 +135,8 @@ absl::StatusOr<ControlSocket> BindControl(const RuntimeDir& dir, absl::string_vi
 }
 
 absl::StatusOr<ControlStart> JoinOrBindControl(const RuntimeDir& dir, absl::string_view service,
-                                               Syscalls& syscalls) {
-  absl::StatusOr<StartLock> lock = LockStart(dir, service, kStartLockWait, syscalls);
+                                               absl::Duration wait, Syscalls& syscalls) {
+  absl::StatusOr<StartLock> lock = LockStart(dir, service, wait, syscalls);
   if (!lock.ok()) return lock.status();
   absl::StatusOr<ControlConnection> connection = ConnectControl(dir, service, syscalls);
   if (!connection.ok()) return connection.status();

@@ -67,8 +67,10 @@ struct ControlStart {
   absl::optional<ControlSocket> bound;  // this generation is the first
 };
 
-// All of the above in the right order: lock, connect, bind if nobody answers, unlock.
+// All of the above in the right order: lock (`wait` for it at most), connect, bind if nobody
+// answers, unlock.
 absl::StatusOr<ControlStart> JoinOrBindControl(const RuntimeDir& dir, absl::string_view service,
+                                               absl::Duration wait = kStartLockWait,
                                                Syscalls& syscalls = Syscalls::Real());
 
 // Removes the file if it is still `file`: the last owner's farewell. Ok if it is gone, or somebody

@@ -13,10 +13,6 @@
 namespace zdd {
 namespace {
 
-// The loop waits so long for somebody who is starting just now, and then leaves the file: it is
-// stale, and found so.
-constexpr absl::Duration kUnlinkLockWait = absl::Milliseconds(100);
-
 State StateOf(Phase phase) {
   switch (phase) {
     case Phase::kStarting:
@@ -209,14 +205,13 @@ void ServiceCore::TearDown() {
   signal_watch_.reset();
   signals_.reset();
   readiness_.reset();
-  control_server_.reset();
+  control_.reset();
   lame_duck_.reset();
   drain_timer_.reset();
   drain_.reset();
   generation_.reset();
   if (listeners_ != nullptr) listeners_->Detach();
   listeners_.reset();
-  control_.Reset();
   MutexLock lock(&mutex_);
   if (!start_result_.has_value()) start_result_ = absl::CancelledError("the service was destroyed");
   if (!final_report_.has_value()) {
@@ -320,6 +315,7 @@ void ServiceCore::OnPhase(Phase phase) {
   SetState(state, state == State::kServing && phase != Phase::kStopping);
   if (phase == Phase::kServing) joined_spawn_ = false;
   if (phase == Phase::kStopping) {
+  control_->SetKept(phase == Phase::kServing);
     lame_duck_ = std::make_unique<Timer>(loop_.get());
     lame_duck_->Start(options_.drain.delay, [this] { generation_->Handle(Event::kLameDuckOver); });
   }
@@ -348,25 +344,13 @@ absl::StatusOr<GenerationHost::Spawned> ServiceCore::Spawn() {
 }
 
 absl::StatusOr<OwnedFd> ServiceCore::ControlForOffer(OfferedSocket* offered) {
-  offered->listener = std::string(kControlName);
-  offered->asked = offered->bound = Address().ToString();
-  offered->file = FileIdentity{control_file_.device, control_file_.inode};
-  OwnedFd fd = Duplicate(control_.get());
-  if (!fd.valid()) return ErrnoStatus(errno, "duplicate the control socket");
-  return fd;
+  return control_->Offer(offered);
 }
 
 void ServiceCore::BecomeOwner() {
-  absl::Status listening = ListenAgain(control_.get());
-  if (!listening.ok()) log_->Warning("control.listen", listening.ToString());
+  control_->Own();
   log_->Info("owner", absl::StrCat("generation ", generation_->number(), " owns the service"),
              {{"generation", absl::StrCat(generation_->number())}});
-  if (control_server_ == nullptr) {
-    control_server_ = std::make_unique<ControlServer>(
-        loop_.get(), log_.get(), control_.get(), [this](std::shared_ptr<Peer> peer, Frame first) {
-          OnVisitor(std::move(peer), std::move(first));
-        });
-  }
   if (options_.pid_file.empty()) return;
   absl::Status written = WritePidFile(options_.pid_file, getpid());
   if (!written.ok()) log_->Error("pid_file", written.ToString());
@@ -416,10 +400,7 @@ void ServiceCore::HurryDrain() {
   });
 }
 
-void ServiceCore::CloseControl() {
-  control_server_.reset();
-  control_.Reset();
-}
+void ServiceCore::CloseControl() { control_->Close(); }
 
 void ServiceCore::Unlink() {
   listeners_->Unlink();
@@ -427,10 +408,7 @@ void ServiceCore::Unlink() {
     absl::Status removed = RemovePidFile(options_.pid_file, getpid());
     if (!removed.ok()) log_->Warning("pid_file", removed.ToString());
   }
-  // Somebody who starts this instant holds the lock for microseconds.
-  absl::StatusOr<StartLock> lock = LockStart(runtime_dir_, options_.name, kUnlinkLockWait);
-  if (!lock.ok()) return log_->Warning("control.unlink", lock.status().ToString());
-  absl::Status unlinked = UnlinkControl(runtime_dir_, options_.name, control_file_, *lock);
+  absl::Status unlinked = control_->Unlink();
   if (!unlinked.ok()) log_->Warning("control.unlink", unlinked.ToString());
 }
 

@@ -16,8 +16,7 @@
 #include "zdd/drain/drain.h"
 #include "zdd/drain/ticket_table.h"
 #include "zdd/service/callbacks.h"
-#include "zdd/service/control_server.h"
-#include "zdd/service/control_socket.h"
+#include "zdd/service/control_keeper.h"
 #include "zdd/service/event_log.h"
 #include "zdd/service/generation.h"
 #include "zdd/service/inherited_channels.h"
@@ -25,7 +24,6 @@
 #include "zdd/service/loop.h"
 #include "zdd/service/process_services.h"
 #include "zdd/service/readiness.h"
-#include "zdd/service/runtime_dir.h"
 #include "zdd/service/service.h"
 #include "zdd/service/signals.h"
 
@@ -73,7 +71,7 @@ class ServiceCore : public GenerationHost,
   absl::Status FindPredecessor();
   absl::Status Join(FdChannel channel, absl::Duration welcome_limit);
   absl::Status JoinOrBecomeFirst();
-  void BecomeFirst(ControlSocket control);
+  void BecomeFirst(ControlSocket socket);
   GenerationContext MakeContext();
   void WatchSignals();
 
@@ -111,16 +109,13 @@ class ServiceCore : public GenerationHost,
   std::shared_ptr<TicketTable> tickets_;
   ProcessImage image_;
   std::string key_;  // in ProcessServices
-  RuntimeDir runtime_dir_;
 
   // The loop's.
   std::unique_ptr<SignalTaker> signals_;
   std::unique_ptr<Watch> signal_watch_;
   std::unique_ptr<ListenerSet> listeners_;
   std::unique_ptr<Generation> generation_;
-  OwnedFd control_;
-  SocketFile control_file_;
-  std::unique_ptr<ControlServer> control_server_;
+  std::unique_ptr<ControlKeeper> control_;
   std::unique_ptr<Readiness> readiness_;
   std::unique_ptr<Drain> drain_;
   std::unique_ptr<Timer> drain_timer_;

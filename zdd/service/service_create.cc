@@ -50,8 +50,7 @@ absl::Status ServiceCore::Init() {
   absl::StatusOr<RuntimeDir> dir =
       EnsureRuntimeDir(ChooseRuntimeDir(RuntimeDirHints::Of(options_.runtime_dir)));
   if (!dir.ok()) return dir.status();
-  runtime_dir_ = *std::move(dir);
-  key_ = runtime_dir_.LongPath(options_.name);
+  key_ = dir->LongPath(options_.name);
   if (absl::Status status = ProcessServices::Get().Add(key_, weak_from_this()); !status.ok()) {
     key_.clear();  // it is the other one's
     return status;
@@ -66,6 +65,11 @@ absl::Status ServiceCore::Init() {
         const uint8_t kind = tickets->Kind(name);
         return [tickets, kind](int fd) { return tickets->Enter(kind, fd); };
       });
+  control_ =
+      std::make_unique<ControlKeeper>(loop_.get(), log_.get(), *std::move(dir), options_.name,
+                                      [this](std::shared_ptr<Peer> peer, Frame first) {
+                                        OnVisitor(std::move(peer), std::move(first));
+                                      });
   if (absl::Status status = FindPredecessor(); !status.ok()) return status;
   loop_->Run([this] { WatchSignals(); });
   return absl::OkStatus();
@@ -114,7 +118,7 @@ absl::Status ServiceCore::FindPredecessor() {
 }
 
 absl::Status ServiceCore::JoinOrBecomeFirst() {
-  absl::StatusOr<ControlStart> start = JoinOrBindControl(runtime_dir_, options_.name);
+  absl::StatusOr<ControlStart> start = JoinOrBindControl(control_->dir(), options_.name);
   if (!start.ok()) return start.status();
   if (start->bound.has_value()) {
     BecomeFirst(*std::move(start->bound));
@@ -125,17 +129,13 @@ absl::Status ServiceCore::JoinOrBecomeFirst() {
   return Join(*std::move(channel), kWelcomeLimit);
 }
 
-void ServiceCore::BecomeFirst(ControlSocket control) {
-  control_ = std::move(control.fd);
-  control_file_ = control.file;
-  loop_->Run([this] {
+void ServiceCore::BecomeFirst(ControlSocket socket) {
+  loop_->Run([&] {
+    control_->Hold(std::move(socket));
     generation_ = std::make_unique<Generation>(MakeContext(), Phase::kStarting, 1);
     generation_number_ = 1;
     // Who comes before we serve is told so.
-    control_server_ = std::make_unique<ControlServer>(
-        loop_.get(), log_.get(), control_.get(), [this](std::shared_ptr<Peer> peer, Frame first) {
-          OnVisitor(std::move(peer), std::move(first));
-        });
+    control_->Serve();
   });
 }
 
@@ -155,14 +155,10 @@ absl::Status ServiceCore::Join(FdChannel channel, absl::Duration welcome_limit) 
         status = listeners_->Inherit(offered, std::move(joined->fds[i]));
         continue;
       }
-      control_ = std::move(joined->fds[i]);
-      if (offered.file.has_value()) {
-        control_file_ = {runtime_dir_.LongPath(ControlSocketName(options_.name)),
-                         offered.file->device, offered.file->inode};
-      }
+      control_->Inherit(offered, std::move(joined->fds[i]));
     }
     if (!status.ok()) return;
-    if (!control_.valid()) {
+    if (!control_->holds()) {
       status = absl::DataLossError(
           absl::StrCat("join pid ", joined->predecessor.pid, ": it offers no control socket"));
       return;

@@ -207,7 +207,7 @@ TEST_F(ControlSocketTest, WhateverFailsLeavesNoFileAndNoDescriptor) {
   for (;; ++n) {
     FdAudit audit;
     FaultySyscalls faulty({.kind = Syscall::kAny, .nth = n, .error = ENOMEM});
-    absl::StatusOr<ControlStart> start = JoinOrBindControl(dir_, "hello", faulty);
+    absl::StatusOr<ControlStart> start = JoinOrBindControl(dir_, "hello", kStartLockWait, faulty);
     if (!faulty.fired()) {
       EXPECT_OK(start);
       break;
