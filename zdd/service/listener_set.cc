@@ -67,14 +67,6 @@ OfferedSocket Describe(const ListenerCore& core, const ListenSocket& socket) {
   return offered;
 }
 
-absl::Status AddDuplicate(const ListenSocket& socket, std::vector<OwnedFd>* fds) {
-  OwnedFd fd = Duplicate(socket.fd.get());
-  if (!fd.valid())
-    return ErrnoStatus(errno, absl::StrCat("duplicate the socket of ", socket.address.ToString()));
-  fds->push_back(std::move(fd));
-  return absl::OkStatus();
-}
-
 absl::optional<SocketFile> FileOf(const OfferedSocket& offered, const Address& address) {
   if (!offered.file.has_value() || address.transport() != Transport::kUnix) return absl::nullopt;
   return SocketFile{std::string(address.path()), offered.file->device, offered.file->inode};
@@ -83,7 +75,7 @@ absl::optional<SocketFile> FileOf(const OfferedSocket& offered, const Address& a
 }  // namespace
 
 absl::Status ListenerSet::Inherit(const OfferedSocket& offered, OwnedFd fd) {
-  absl::StatusOr<SocketFacts> facts = Examine(fd.get());
+  absl::StatusOr<SocketFacts> facts = Examine(fd.get(), syscalls_);
   if (!facts.ok())
     return Annotate(facts.status(), absl::StrCat("inherit listener \"", offered.listener, "\""));
   peer_names_[offered.listener] = true;
@@ -169,16 +161,19 @@ std::vector<ListenerSet::Inherited> ListenerSet::TakeFitting(const std::string& 
 absl::Status ListenerSet::AdoptInto(ListenerCore* core, std::vector<Inherited> fitting,
                                     const SocketOptions& options, ListenerReport* report) {
   for (Inherited& each : fitting) {
-    absl::Status adopted = AdoptSocket(each.fd.get(), each.facts, options);
-    if (!adopted.ok()) return Annotate(adopted, absl::StrCat("adopt ", each.offered.bound));
-    const std::string& from = each.offered.listener;
-    if (std::find(claims_.begin(), claims_.end(), from) == claims_.end()) claims_.push_back(from);
-    if (from != core->name()) report->notes.push_back(absl::StrCat("renamed from \"", from, "\""));
+    absl::Status adopted = AdoptSocket(each.fd.get(), each.facts, options, syscalls_);
+    if (!adopted.ok()) return adopted;
     ListenSocket socket;
     socket.address = each.facts.address;
     socket.file = FileOf(each.offered, socket.address);
     socket.fd = std::move(each.fd);
     core->AddSocket(std::move(socket));
+  }
+  // Only now that all serve: what is claimed the predecessor leaves to us.
+  for (const Inherited& each : fitting) {
+    const std::string& from = each.offered.listener;
+    if (std::find(claims_.begin(), claims_.end(), from) == claims_.end()) claims_.push_back(from);
+    if (from != core->name()) report->notes.push_back(absl::StrCat("renamed from \"", from, "\""));
   }
   report->fate = ListenerReport::Fate::kKept;
   return absl::OkStatus();
@@ -186,17 +181,20 @@ absl::Status ListenerSet::AdoptInto(ListenerCore* core, std::vector<Inherited> f
 
 absl::Status ListenerSet::BindInto(ListenerCore* core, const Address& asked,
                                    const SocketOptions& options) {
-  absl::StatusOr<BoundSocket> bound = BindSocket(asked, options);
+  absl::StatusOr<BoundSocket> bound = BindSocket(asked, options, syscalls_);
   if (!bound.ok()) return bound.status();
-  absl::StatusOr<SocketFacts> facts = Examine(bound->fd.get());
-  if (facts.ok() && namespace_cookie_.has_value() && facts->netns_cookie != namespace_cookie_ &&
+  absl::StatusOr<SocketFacts> facts = Examine(bound->fd.get(), syscalls_);
+  if (!facts.ok()) {
+    if (bound->file.has_value()) UnlinkOwn(*bound->file).IgnoreError();
+    return facts.status();
+  }
+  if (namespace_cookie_.has_value() && facts->netns_cookie != namespace_cookie_ &&
       asked.transport() != Transport::kUnix) {
     return absl::FailedPreconditionError(
         absl::StrCat("bind ", asked.ToString(),
                      ": this process is in another network namespace than the sockets of ",
                      "its predecessor, whose clients would not reach it"));
   }
-  if (!facts.ok()) return facts.status();
   ListenSocket socket;
   socket.fd = std::move(bound->fd);
   socket.address = facts->address;
@@ -214,6 +212,15 @@ absl::Status ListenerSet::Finish() {
 
 std::vector<std::string> ListenerSet::Claims() const { return claims_; }
 
+absl::Status ListenerSet::AddDuplicate(const ListenSocket& socket,
+                                       std::vector<OwnedFd>* fds) const {
+  OwnedFd fd(syscalls_.Duplicate(socket.fd.get()));
+  if (!fd.valid())
+    return ErrnoStatus(errno, absl::StrCat("duplicate the socket of ", socket.address.ToString()));
+  fds->push_back(std::move(fd));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::OwnForPeer(
     std::vector<OwnedFd>* fds) const {
   std::vector<OfferedSocket> own;
@@ -229,15 +236,33 @@ absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::OwnForPeer(
 
 void ListenerSet::CloseUnclaimed() {
   for (Inherited& each : inherited_) {
-    const bool rebound = std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& core) {
+    auto rebound = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& core) {
       return core->name() == each.offered.listener;
     });
-    if (!rebound) {
-      reports_.push_back(
-          {each.offered.listener, each.offered.bound, ListenerReport::Fate::kDropped, {}});
+    ListenerReport left{
+        each.offered.listener, each.offered.bound, ListenerReport::Fate::kDropped, {}};
+    if (rebound == listeners_.end()) {
+      reports_.push_back(left);
+      left_.push_back(std::move(left));
+    } else if ((*rebound)->address() != each.facts.address) {
+      left.fate = ListenerReport::Fate::kRebound;
+      left.notes.push_back(absl::StrCat("rebound to ", (*rebound)->address().ToString()));
+      left_.push_back(std::move(left));
     }
   }
   inherited_.clear();
+}
+
+void ListenerSet::WarnOfLeft() const {
+  for (const ListenerReport& left : left_) {
+    log_->Warning("listener.dropped",
+                  absl::StrCat("listener \"", left.name, "\": nobody accepts on ", left.address,
+                               " any more (",
+                               left.notes.empty() ? "this version does not listen there"
+                                                  : absl::StrJoin(left.notes, ", "),
+                               ")"),
+                  {{"listener", left.name}, {"address", left.address}});
+  }
 }
 
 absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::Offer(std::vector<OwnedFd>* fds) const {
@@ -260,7 +285,7 @@ void ListenerSet::Claim(const std::vector<std::string>& names) {
 }
 
 absl::Status ListenerSet::Borrow(const OfferedSocket& offered, OwnedFd fd) {
-  absl::StatusOr<SocketFacts> facts = Examine(fd.get());
+  absl::StatusOr<SocketFacts> facts = Examine(fd.get(), syscalls_);
   if (!facts.ok()) return facts.status();
   for (const auto& core : listeners_) {
     if (core->name() != offered.listener || core->transport() != facts->address.transport())

@@ -19,6 +19,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "zdd/base/syscalls.h"
 #include "zdd/handoff/frames.h"
 #include "zdd/handoff/handoff_table.h"
 #include "zdd/service/listener_core.h"
@@ -32,11 +33,13 @@ class ListenerSet {
  public:
   // `enter` makes the tickets of the listener of that name.
   ListenerSet(std::shared_ptr<Loop> loop, Callbacks* callbacks, std::shared_ptr<EventLog> log,
-              std::function<std::function<Ticket(int fd)>(const std::string& listener)> enter)
+              std::function<std::function<Ticket(int fd)>(const std::string& listener)> enter,
+              Syscalls& syscalls = Syscalls::Real())
       : loop_(std::move(loop)),
         callbacks_(callbacks),
         log_(std::move(log)),
-        enter_(std::move(enter)) {}
+        enter_(std::move(enter)),
+        syscalls_(syscalls) {}
 
   // What a successor receives. DataLoss if a descriptor is not what its entry says.
   absl::Status Inherit(const OfferedSocket& offered, OwnedFd fd);
@@ -54,6 +57,9 @@ class ListenerSet {
   absl::StatusOr<std::vector<OfferedSocket>> OwnForPeer(std::vector<OwnedFd>* fds) const;
   // Sockets that this version has no use for. The predecessor serves them until it drains.
   void CloseUnclaimed();
+  // Once we have taken over: says which addresses have nobody now. They are often left by mistake,
+  // by a second start under the name of the first.
+  void WarnOfLeft() const;
 
   // What a predecessor offers; `fds` gets duplicates, in order.
   absl::StatusOr<std::vector<OfferedSocket>> Offer(std::vector<OwnedFd>* fds) const;
@@ -93,18 +99,21 @@ class ListenerSet {
                                      const SocketOptions& options, std::vector<std::string>* notes);
   absl::Status AdoptInto(ListenerCore* core, std::vector<Inherited> fitting,
                          const SocketOptions& options, ListenerReport* report);
+  absl::Status AddDuplicate(const ListenSocket& socket, std::vector<OwnedFd>* fds) const;
   absl::Status BindInto(ListenerCore* core, const Address& asked, const SocketOptions& options);
 
   const std::shared_ptr<Loop> loop_;
   Callbacks* const callbacks_;
   const std::shared_ptr<EventLog> log_;
   const std::function<std::function<Ticket(int fd)>(const std::string&)> enter_;
+  Syscalls& syscalls_;
   std::vector<std::shared_ptr<ListenerCore>> listeners_;
   std::vector<Inherited> inherited_;
   std::vector<std::string> claims_;            // names of the predecessor
   std::map<std::string, bool> peer_names_;     // all names that it serves
   absl::optional<uint64_t> namespace_cookie_;  // of what was inherited
   std::vector<ListenerReport> reports_;
+  std::vector<ListenerReport> left_;  // addresses of the predecessor that we did not take
 };
 
 }  // namespace zdd

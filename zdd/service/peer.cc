@@ -81,8 +81,7 @@ bool Peer::ReadOne() {
       OnEndOfFile();
       return false;
     case Received::kBroken:
-      Garbage(received.status);
-      return true;
+      return OnBroken(received.status);
     case Received::kFrame:
       Deliver(std::move(received));
       return true;
@@ -100,6 +99,18 @@ void Peer::Deliver(Received received) {
   // A copy: what it does may give this peer another listener.
   auto on_frame = listener_.on_frame;
   if (on_frame) on_frame(*std::move(frame), std::move(received.fds));
+}
+
+// True when the next frame may be right behind it. A call that failed may fail again at once, and
+// for ever: another turn of the loop looks again, if the channel may be of use then.
+bool Peer::OnBroken(const absl::Status& status) {
+  const bool usable = absl::IsDataLoss(status) || absl::IsResourceExhausted(status);
+  if (!usable) {
+    end_of_file_ = true;
+    watch_.reset();
+  }
+  Garbage(status);
+  return absl::IsDataLoss(status);
 }
 
 void Peer::Garbage(const absl::Status& status) {

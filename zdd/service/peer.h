@@ -78,6 +78,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   void ReadQueue();
   bool ReadOne();
   void Deliver(Received received);
+  bool OnBroken(const absl::Status& status);
   void OnEndOfFile();
   void Die();
   void Garbage(const absl::Status& status);
@@ -93,7 +94,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   std::unique_ptr<Watch> watch_;  // the channel
   std::unique_ptr<Watch> death_;
   Instant last_heard_;
-  bool end_of_file_ = false;
+  bool end_of_file_ = false;  // no frame can follow
   bool dead_ = false;
   bool closed_ = false;
 };
