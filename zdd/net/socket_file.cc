@@ -25,6 +25,32 @@ std::string DirectoryOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// The first part of `path` that is missing or no directory: what a user has to make. Not the last
+// part, which is made here.
+std::string FirstMissing(const std::string& path) {
+  struct stat found;
+  for (size_t slash = path.find('/', 1); slash != path.npos; slash = path.find('/', slash + 1)) {
+    std::string part = path.substr(0, slash);
+    if (stat(part.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return part;
+  }
+  return DirectoryOf(path);
+}
+
+// What the failure of a call on `path` means for whoever chose it.
+absl::Status PathError(int error, absl::string_view operation, const std::string& path) {
+  const std::string directory = DirectoryOf(path);
+  std::string hint;
+  if (error == ENOENT) {
+    hint = absl::StrCat("; directory ", FirstMissing(path), " is missing: mkdir -p ", directory);
+  } else if (error == ENOTDIR) {
+    hint = absl::StrCat("; ", FirstMissing(path), " is no directory");
+  } else if (error == EACCES) {
+    hint = absl::StrCat("; uid ", geteuid(), " may not write to directory ", directory);
+  }
+  const absl::Status status = ErrnoStatus(error, operation);
+  return absl::Status(status.code(), absl::StrCat(status.message(), hint));
+}
+
 absl::Status CannotReplace(const Address& address, absl::StatusCode code,
                            absl::string_view reason) {
   return absl::Status(code, absl::StrCat("bind ", address.ToString(), ": ", reason));
@@ -54,7 +80,8 @@ absl::Status CheckStale(const Address& address, Syscalls& syscalls) {
 absl::Status RemoveStale(const Address& address, const std::string& path, Syscalls& syscalls) {
   struct stat found;
   if (lstat(path.c_str(), &found) != 0) {
-    return errno == ENOENT ? absl::OkStatus() : ErrnoStatus(errno, absl::StrCat("lstat ", path));
+    return errno == ENOENT ? absl::OkStatus()
+                           : PathError(errno, absl::StrCat("lstat ", path), path);
   }
   if (!S_ISSOCK(found.st_mode)) {
     return CannotReplace(address, absl::StatusCode::kFailedPrecondition,
@@ -86,7 +113,7 @@ absl::StatusOr<SocketFile> BindSocketFile(int fd, const Address& address, absl::
   absl::Status removed = RemoveStale(address, path, syscalls);
   if (!removed.ok()) return removed;
   if (syscalls.Bind(fd, address.sockaddr(), address.size()) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("bind ", address.ToString()));
+    return PathError(errno, absl::StrCat("bind ", address.ToString()), path);
   }
   // Nobody can connect yet: the socket does not listen.
   if (mode.has_value() && chmod(path.c_str(), *mode) != 0) {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/util/fd_audit.h"
@@ -276,8 +277,23 @@ TEST_F(SocketTest, WhatIsNoSocketIsNeverRemoved) {
   EXPECT_THAT(dir_.List(), ElementsAre("directory", "file", "link"));
 }
 
-TEST_F(SocketTest, AMissingDirectoryIsNotFound) {
-  EXPECT_STATUS(BindSocket(At("unix://" + dir_.File("no/x"))), kNotFound, "ENOENT");
+TEST_F(SocketTest, AMissingDirectoryIsNamedWithItsCure) {
+  EXPECT_STATUS(
+      BindSocket(At("unix://" + dir_.File("no/no/x"))), kNotFound,
+      "(ENOENT); directory " + dir_.File("no") + " is missing: mkdir -p " + dir_.File("no/no"));
+}
+
+TEST_F(SocketTest, AFileInPlaceOfTheDirectoryIsNamed) {
+  OwnedFd file(open(dir_.File("file").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  EXPECT_STATUS(BindSocket(At("unix://" + dir_.File("file/x"))), kFailedPrecondition,
+                "(ENOTDIR); " + dir_.File("file") + " is no directory");
+}
+
+TEST_F(SocketTest, ADirectoryThatIsClosedToUsIsNamed) {
+  FaultySyscalls faulty({.kind = Syscall::kBind, .error = EACCES});
+  EXPECT_STATUS(
+      BindSocket(At("unix://" + dir_.File("x")), {}, faulty), kPermissionDenied,
+      absl::StrCat("(EACCES); uid ", geteuid(), " may not write to directory ", dir_.path()));
 }
 
 TEST_F(SocketTest, OfManyThatStartAtOnceOnAStaleFileExactlyOneWins) {
