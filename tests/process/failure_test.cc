@@ -60,9 +60,14 @@ INSTANTIATE_TEST_SUITE_P(
         Failure{"CrashesBeforeHello", {"version bad", "fail crash"}, "killed by signal 11"},
         Failure{"OutOfMemory", {"version bad", "fail out_of_memory"}, "killed by signal 6"},
         Failure{"OutOfFds", {"version bad", "fail out_of_fds"}, "exited with code 1"},
-        Failure{"HangsBeforeHello", {"version bad", "fail hang_early"}, "did not come on"},
-        Failure{"HangsBeforeReady", {"version bad", "fail hang"}, "did not come on"},
-        Failure{"NeverGetsReady", {"version bad", "fail notready"}, "did not come on"},
+        Failure{"HangsBeforeHello",
+                {"version bad", "fail hang_early"},
+                "within 1.5s (options.hello_timeout"},
+        Failure{
+            "HangsBeforeReady", {"version bad", "fail hang"}, "within 1.5s (options.ready_timeout"},
+        Failure{"NeverGetsReady",
+                {"version bad", "fail notready"},
+                "within 1.5s (options.ready_timeout"},
         Failure{"CheckFails",
                 {"version bad", "fail check no route to db"},
                 "readiness check \"db\": no route to db"},
@@ -80,6 +85,7 @@ TEST(FailureTest, AMissingProgramIsNamed) {
   lineage.Signal(first, SIGUSR2);
   TestEvent failed = lineage.Await("upgrade.rolled_back", first);
   EXPECT_TRUE(absl::StrContains(failed.message, "/nonexistent/server")) << failed.message;
+  EXPECT_TRUE(absl::StrContains(failed.message, ") keeps serving: ")) << failed.message;
   EXPECT_TRUE(lineage.Alive(first));
 }
 
@@ -93,7 +99,7 @@ TEST(FailureTest, AKeptUpgradeThatHangsTooHasALimitOfItsOwn) {
   lineage.Signal(first, SIGUSR2);  // kept, and begun when the first one has failed
   for (int i = 0; i < 2; ++i) {
     TestEvent failed = lineage.Await("upgrade.rolled_back", first);
-    EXPECT_TRUE(absl::StrContains(failed.message, "did not come on")) << failed.message;
+    EXPECT_TRUE(absl::StrContains(failed.message, "did not come to")) << failed.message;
     EXPECT_TRUE(absl::StrContains(failed.message, "[spawning 1")) << failed.message;
   }
   lineage.Await("phase.spawning", first);

@@ -40,6 +40,8 @@ class HandoffMachine {
   bool owner() const;
   // Whether an upgrade is remembered for the end of this handoff.
   bool wish() const { return wish_; }
+  // A stop has begun, or will when this handoff has ended.
+  bool stopping() const { return stop_ || phase_ == Phase::kStopping; }
   // A handoff is in progress, in either role.
   bool in_handoff() const;
 

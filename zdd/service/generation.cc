@@ -5,6 +5,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
+#include "zdd/service/deadline_text.h"
 
 namespace zdd {
 namespace {
@@ -130,12 +131,11 @@ absl::Status Generation::CauseOf(Event event) const {
   switch (event) {
     case Event::kDeadline:
       return absl::DeadlineExceededError(
-          absl::StrCat(phase, " lasted ", absl::FormatDuration(MonotonicNow() - phase_began_), ": ",
-                       who, " did not come on"));
+          DeadlineText(machine_.phase(), MonotonicNow() - phase_began_, context_.limits, who));
     case Event::kSilenceOver:
       return absl::DeadlineExceededError(absl::StrCat("nothing heard from ", who, " for ",
                                                       absl::FormatDuration(context_.limits.silence),
-                                                      " in ", phase));
+                                                      " (options.silence) in ", phase));
     case Event::kTokenStolen:
       return absl::DataLossError(absl::StrCat(who, " took the token before it was prepared"));
     case Event::kGarbage:

@@ -339,6 +339,7 @@ void Generation::FinishReport(absl::Status status) {
   if (peer_ != nullptr) report.peer = peer_->info;
   report.still_draining = elders();
   if (report.status.ok()) report.listeners = context_.listeners->FatesUnderSuccessor();
+  report.serving = !report.status.ok() && !machine_.stopping();
   for (const std::string& added : std::exchange(added_, {})) {
     std::pair<std::string, std::string> entry = absl::StrSplit(added, absl::MaxSplits(' ', 1));
     report.listeners.push_back({entry.first, entry.second, ListenerReport::Fate::kAdded, {}});

@@ -69,6 +69,20 @@ std::string Named(const GenerationInfo& info) {
                       info.version.empty() ? "" : absl::StrCat(", ", info.version), ")");
 }
 
+std::string Success(const Report& report) {
+  if (report.peer.number == 0) return " has ended";
+  const bool newer = report.peer.number > report.self.number;
+  return absl::StrCat(newer ? " handed over to " : " took over from ", Named(report.peer));
+}
+
+std::string Failure(const Report& report) {
+  const std::string peer = report.peer.number == 0 ? "" : Named(report.peer);
+  std::string text = report.serving ? " keeps serving" : peer.empty() ? " failed" : " gave up ";
+  absl::StrAppend(&text, report.serving && !peer.empty() ? "; it tried " : "", peer, ": ",
+                  report.status.message());
+  return text;
+}
+
 }  // namespace
 
 std::string Report::ToJson() const {
@@ -80,7 +94,8 @@ std::string Report::ToJson() const {
                {"peer", peer.number == 0 ? Json() : zdd::ToJson(peer)},
                {"total_ms", Milliseconds(total)},
                {"orphaned", orphaned},
-               {"helped", helped}};
+               {"helped", helped},
+               {"serving", serving}};
   for (const char* key : {"phases", "listeners", "still_draining"}) json[key] = Json::array();
   for (const PhaseReport& phase : phases) {
     json["phases"].push_back({{"name", phase.name}, {"duration_ms", Milliseconds(phase.duration)}});
@@ -95,11 +110,8 @@ std::string Report::ToJson() const {
 }
 
 std::string Report::ToText() const {
-  std::string text = Named(self);
-  if (peer.number != 0)
-    absl::StrAppend(&text, status.ok() ? " handed over to " : " keeps serving; it tried ",
-                    Named(peer));
-  if (!status.ok()) absl::StrAppend(&text, ": ", status.message());
+  std::string text = self.number == 0 ? "the service" : Named(self);
+  text += status.ok() ? Success(*this) : Failure(*this);
   if (!phases.empty()) {
     absl::StrAppend(&text, " [",
                     absl::StrJoin(phases, ", ",

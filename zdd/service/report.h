@@ -57,6 +57,7 @@ struct Report {
   std::vector<GenerationInfo> still_draining;  // older generations
   bool orphaned = false;                       // the predecessor died in the handoff
   bool helped = false;                         // one side accepted for a silent one
+  bool serving = false;                        // failed, and this generation serves on
   DrainReport drain;                           // connections: finished, closed, cut and named
 
   // What main() returns: 0 if status is Ok, else 1.

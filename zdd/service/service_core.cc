@@ -231,6 +231,8 @@ void ServiceCore::BeginUpgrade(std::string reason, bool by_signal,
     Report report;
     report.status = status;
     report.reason = reason;
+    report.self = {generation_number_.load(std::memory_order_acquire), getpid(), options_.version};
+    report.serving = ready_.load(std::memory_order_acquire);
     callbacks_->Run(
         [done = std::move(done), report = std::move(report)]() mutable { done(report); });
   };
@@ -440,6 +442,7 @@ Report ServiceCore::FinalReport() {
   Report report = handed_over_.has_value() ? *handed_over_ : generation_->joined_report();
   if (!reason_.empty()) report.reason = reason_;
   report.self = {generation_->number(), getpid(), options_.version};
+  report.serving = false;
   report.still_draining = generation_->elders();
   if (drain_ != nullptr) report.drain = drain_->report(MonotonicNow());
   return report;
