@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
 #include "zdd/handoff/frames.h"
+#include "zdd/service/pid_file.h"
 #include "zdd/service/service_name.h"
 #include "zdd/service/signals.h"
 
@@ -32,14 +33,29 @@ absl::Status CheckVersion(const std::string& version) {
       absl::StrCat("options.version is \"", absl::CHexEscape(version), "\", want printable ASCII"));
 }
 
+absl::Status CheckPidFileOption(const std::string& path) {
+  if (path.empty()) return absl::OkStatus();
+  return Annotate(CheckPidFile(path),
+                  absl::StrCat("options.pid_file is \"", absl::CHexEscape(path), "\""));
+}
+
 absl::Status CheckSignals(const Options& options) {
-  std::vector<int> signals = options.stop_signals;
-  if (options.upgrade_signal != 0) signals.push_back(options.upgrade_signal);
-  for (int signal : signals) {
-    if (absl::Status status = CheckSignal(signal); !status.ok()) return Annotate(status, "options");
-    if (std::count(signals.begin(), signals.end(), signal) > 1) {
+  const std::vector<int>& stop = options.stop_signals;
+  if (options.upgrade_signal != 0) {
+    absl::Status fit = Annotate(CheckSignal(options.upgrade_signal), "options.upgrade_signal");
+    if (!fit.ok()) return fit;
+  }
+  for (int signal : stop) {
+    absl::Status fit = Annotate(CheckSignal(signal), "options.stop_signals");
+    if (!fit.ok()) return fit;
+    if (std::count(stop.begin(), stop.end(), signal) > 1) {
       return absl::InvalidArgumentError(
-          absl::StrCat("options: ", SignalText(signal), " has two meanings"));
+          absl::StrCat("options.stop_signals has ", SignalText(signal), " twice"));
+    }
+    if (signal == options.upgrade_signal) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("options.stop_signals has ", SignalText(signal),
+                       ", which is options.upgrade_signal too: give each a signal of its own"));
     }
   }
   return absl::OkStatus();
@@ -51,7 +67,7 @@ absl::Status CheckOptions(const Options& options) {
   const absl::Duration zero = absl::ZeroDuration();
   for (const absl::Status& status :
        {Annotate(CheckServiceName(options.name), "options.name"), CheckVersion(options.version),
-        CheckSignals(options),
+        CheckPidFileOption(options.pid_file), CheckSignals(options),
         Between("join_timeout", options.join_timeout, absl::Milliseconds(1), kTimeMax),
         Between("hello_timeout", options.hello_timeout, absl::Milliseconds(1), kTimeMax),
         Between("ready_timeout", options.ready_timeout, absl::Milliseconds(1), kTimeMax),

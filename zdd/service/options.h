@@ -41,7 +41,8 @@ struct Options {
   // somebody else or is open to others. Empty: $ZDD_RUNTIME_DIR, else $XDG_RUNTIME_DIR/zdd, else
   // /run/zdd for root, else /tmp/zdd-<uid>.
   std::string runtime_dir;
-  // Names the owner, by rename at its commit. Empty: none.
+  // Names the owner, by rename at its commit: an absolute path, in a directory that is there and
+  // writable. Empty: none.
   std::string pid_file;
 
   // What is started by an upgrade. Empty: the words this process was started with. The program is

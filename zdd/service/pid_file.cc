@@ -4,11 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/owned_fd.h"
@@ -30,6 +32,26 @@ absl::Status Fill(int fd, const std::string& text, const std::string& path) {
 }
 
 }  // namespace
+
+absl::Status CheckPidFile(const std::string& path) {
+  if (!absl::StartsWith(path, "/")) {
+    return absl::InvalidArgumentError(
+        "want an absolute path: generations may start in different directories");
+  }
+  struct stat found;
+  if (stat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode)) {
+    return absl::InvalidArgumentError("it is a directory, want a file in it");
+  }
+  const std::string directory = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+  if (faccessat(AT_FDCWD, absl::StrCat(directory, "/").c_str(), W_OK | X_OK, AT_EACCESS) == 0) {
+    return absl::OkStatus();
+  }
+  const absl::Status why = ErrnoStatus(errno, absl::StrCat("write to directory ", directory));
+  return absl::InvalidArgumentError(absl::StrCat(
+      why.message(), absl::IsNotFound(why)
+                         ? absl::StrCat("; mkdir -p ", directory)
+                         : absl::StrCat("; uid ", geteuid(), " needs a directory to write to")));
+}
 
 absl::Status WritePidFile(const std::string& path, pid_t pid, Syscalls& syscalls) {
   // A name that nobody can foresee, and O_EXCL: no symlink that waits there is followed, even in

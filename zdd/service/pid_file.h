@@ -1,6 +1,7 @@
 // The pid file: one line that names the owner of a service, so that `kill -USR2 $(cat hello.pid)`
 // reaches the right generation.
 //
+//   absl::Status fit = zdd::CheckPidFile("/run/hello.pid");                   // at the start
 //   absl::Status written = zdd::WritePidFile("/run/hello.pid", getpid());     // at the commit
 //   absl::Status removed = zdd::RemovePidFile("/run/hello.pid", getpid());    // the last owner
 //
@@ -17,6 +18,10 @@
 #include "zdd/base/syscalls.h"
 
 namespace zdd {
+
+// Whether WritePidFile() could do its work now: what is wrong is to be told before the commit, when
+// nobody would see it. InvalidArgument, with the path and the cure.
+absl::Status CheckPidFile(const std::string& path);
 
 // Renames a new file with mode 0644 into place: readers see the old pid or the new one, never half
 // a line.

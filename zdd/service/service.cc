@@ -171,6 +171,7 @@ bool Service::ready() const { return core_ != nullptr && core_->ready(); }
 int Service::generation() const { return core_ == nullptr ? 0 : core_->generation(); }
 
 int Fail(const absl::Status& status) {
+  if (status.ok()) return 0;
   std::fprintf(stderr, "zdd: %s\n", std::string(status.message()).c_str());
   return 1;
 }

@@ -193,7 +193,8 @@ class Service {
   std::shared_ptr<ServiceCore> core_;
 };
 
-// Prints `zdd: status` on stderr and returns 1: `return zdd::Fail(status);` in main().
+// Prints `zdd: status` on stderr and returns 1: `return zdd::Fail(status);` in main(). Ok prints
+// nothing and returns 0, so that `return zdd::Fail(service->Wait().status);` is right too.
 int Fail(const absl::Status& status);
 
 }  // namespace zdd

@@ -79,7 +79,8 @@ absl::Status ServiceCore::TakeSignals() {
   std::vector<int> signals = options_.stop_signals;
   if (options_.upgrade_signal != 0) signals.push_back(options_.upgrade_signal);
   absl::StatusOr<std::unique_ptr<SignalTaker>> taken = SignalTaker::Take(std::move(signals));
-  if (!taken.ok()) return taken.status();
+  if (!taken.ok())
+    return Annotate(taken.status(), "options.upgrade_signal and options.stop_signals");
   signals_ = *std::move(taken);
   return absl::OkStatus();
 }

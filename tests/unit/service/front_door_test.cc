@@ -343,12 +343,24 @@ TEST_F(FrontDoorTest, EachWrongOptionIsNamed) {
       {[](Options* o) { o->standby = absl::InfiniteDuration(); }, "options.standby"},
       {[](Options* o) { o->ready_timeout = absl::ZeroDuration(); }, "options.ready_timeout"},
       {[](Options* o) { o->drain.grace = -absl::Seconds(1); }, "options.drain"},
-      {[](Options* o) { o->upgrade_signal = SIGKILL; }, "SIGKILL"},
+      {[](Options* o) { o->pid_file = "x.pid"; },
+       "options.pid_file is \"x.pid\": want an absolute path"},
+      {[](Options* o) { o->pid_file = o->runtime_dir + "/no/x.pid"; }, "; mkdir -p "},
+      {[](Options* o) { o->upgrade_signal = SIGKILL; },
+       "options.upgrade_signal: signal 9 (SIGKILL): nobody can catch it; take SIGUSR2"},
+      {[](Options* o) {
+         o->stop_signals = {SIGTERM, SIGSEGV};
+       },
+       "options.stop_signals: signal 11 (SIGSEGV)"},
+      {[](Options* o) {
+         o->stop_signals = {SIGTERM, SIGTERM};
+       },
+       "options.stop_signals has signal 15 (SIGTERM) twice"},
       {[](Options* o) {
          o->upgrade_signal = SIGUSR2;
          o->stop_signals = {SIGUSR2};
        },
-       "has two meanings"},
+       "options.stop_signals has signal 12 (SIGUSR2), which is options.upgrade_signal too"},
       {[](Options* o) { o->draining_generations_max = 0; }, "draining_generations_max"},
       {[](Options* o) { o->command = {""}; }, "options.command"},
       {[](Options* o) { o->runtime_dir = "relative"; }, "relative"},
@@ -362,6 +374,41 @@ TEST_F(FrontDoorTest, EachWrongOptionIsNamed) {
 
 TEST_F(FrontDoorTest, AFailedReadinessCheckEndsTheStartAndIsNamed) {
   ASSERT_OK_AND_MOVE(Service service, Service::Create(MakeOptions()));
+TEST_F(FrontDoorTest, SignalsThatCannotBeTakenAreNamedByTheirOptions) {
+  std::vector<std::unique_ptr<Service>> services;
+  absl::Status status;
+  for (int i = 0; i < 100 && status.ok(); ++i) {
+    Options options = MakeOptions();
+    options.name = absl::StrCat("test-", i);
+    absl::StatusOr<Service> service = Service::Create(std::move(options));
+    status = service.status();
+    if (service.ok()) services.push_back(std::make_unique<Service>(*std::move(service)));
+  }
+  EXPECT_STATUS(status, kResourceExhausted,
+                "options.upgrade_signal and options.stop_signals: take signals: more than 16");
+}
+
+TEST_F(FrontDoorTest, FailHasNothingToSayOfSuccess) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(Fail(absl::OkStatus()), 0);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(Fail(absl::NotFoundError("x")), 1);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "zdd: x\n");
+}
+
+TEST_F(FrontDoorTest, ARefusedUpgradeTellsWhoseAndWhy) {
+  ASSERT_OK_AND_MOVE(Service service, Service::Create(MakeOptions()));
+  ASSERT_OK(service.Start());
+  service.Stop("test");
+  service.Wait();
+  Awaited<Report> upgraded;
+  service.Upgrade([&](const Report& report) { upgraded.Set(report); });
+  EXPECT_EQ(upgraded.Get().ToText(),
+            absl::StrCat("generation 1 (pid ", getpid(),
+                         ", 1.0) failed: upgrade: this generation is drained"));
+}
+
   std::atomic<int> asked{0};
   ASSERT_OK(service.AddReadinessCheck(
       "warm", [&] { return ++asked < 3 ? absl::UnavailableError("loading") : absl::OkStatus(); }));

@@ -1,7 +1,9 @@
 #include "zdd/service/pid_file.h"
 
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,9 +12,11 @@
 #include <fstream>
 #include <iterator>
 
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/util/fd_audit.h"
+#include "tests/util/forked_child.h"
 #include "tests/util/status_matchers.h"
 #include "tests/util/temp_dir.h"
 #include "zdd/base/faulty_syscalls.h"
@@ -87,6 +91,34 @@ TEST_F(PidFileTest, ErrorsNameThePath) {
   EXPECT_STATUS(WritePidFile(path_, 7), kInternal, " to " + path_);
   EXPECT_STATUS(RemovePidFile(path_, 7), kInternal, "read " + path_);
   EXPECT_THAT(dir_.List(), ElementsAre("x.pid"));
+}
+
+TEST_F(PidFileTest, WhatCannotBeWrittenIsSeenBeforeItHasToBe) {
+  EXPECT_OK(CheckPidFile(path_));
+  EXPECT_STATUS(CheckPidFile("x.pid"), kInvalidArgument, "want an absolute path");
+  EXPECT_STATUS(CheckPidFile(dir_.path()), kInvalidArgument, "it is a directory");
+  EXPECT_STATUS(CheckPidFile(dir_.File("no/x.pid")), kInvalidArgument,
+                "(ENOENT); mkdir -p " + dir_.File("no"));
+  EXPECT_OK(WritePidFile(path_, 7));
+  EXPECT_OK(CheckPidFile(path_));
+  EXPECT_STATUS(CheckPidFile(path_ + "/y"), kInvalidArgument, "(ENOTDIR)");
+  EXPECT_THAT(dir_.List(), ElementsAre("x.pid"));
+}
+
+TEST_F(PidFileTest, ADirectoryThatIsClosedToUsIsSeenBeforeItMatters) {
+  ASSERT_EQ(chmod(dir_.path().c_str(), 0500), 0);
+  ForkedChild child([&] {
+    // Root may do all, but for its capabilities.
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+    if (syscall(SYS_capset, &header, none) != 0) return 1;
+    const absl::Status status = CheckPidFile(path_);
+    return absl::IsInvalidArgument(status) && absl::StrContains(status.message(), "(EACCES); uid ")
+               ? 0
+               : 2;
+  });
+  EXPECT_EQ(child.Wait(), 0);
+  ASSERT_EQ(chmod(dir_.path().c_str(), 0700), 0);
 }
 
 TEST_F(PidFileTest, AFailedRenameLeavesTheOldFileAndNoOther) {
