@@ -14,6 +14,8 @@
 //   grace,
 //                                   deadline
 //   draining_max N
+//   chdir D                         goes there first
+//   working_directory D             where an upgrade starts
 //   fail exit N | out_of_memory | out_of_fds | crash | hang | hang_early | notready | check TEXT |
 //   no_accept | accept_once command WORDS                   what an upgrade starts uid N become
 //   that user first at EVENT FAULT                  FAULT: kill, stop, stop_process or exit; does
@@ -289,7 +291,10 @@ zdd::Options MakeOptions(const Script& script, const std::string& name, Events* 
   options.version = script.Get("version");
   options.runtime_dir = script.Get("dir");
   options.pid_file = script.Get("pid_file");
-  if (!script.Get("command").empty()) options.command = {script.Get("command")};
+  if (!script.Get("command").empty()) {
+    options.command = absl::StrSplit(script.Get("command"), ' ');
+  }
+  options.working_directory = script.Get("working_directory");
   options.upgrade_signal = SIGUSR2;
   options.stop_signals = {SIGTERM};
   options.standby = script.Ms("standby_ms", 100);
@@ -389,6 +394,8 @@ int main(int argc, char** argv) {
   // Never destroyed: threads that were cut may still tell something.
   static Events* const events = new Events(script);
   events->Tell("test.started", script.Get("version"));
+  const std::string directory = script.Get("chdir");
+  if (!directory.empty() && chdir(directory.c_str()) != 0) return 3;
   const std::string fail = script.Get("fail");
   if (absl::StartsWith(fail, "exit ")) return std::atoi(fail.c_str() + 5);
   if (fail == "crash") raise(SIGSEGV);

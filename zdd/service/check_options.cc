@@ -84,6 +84,11 @@ absl::Status CheckOptions(const Options& options) {
   if (!options.command.empty() && options.command[0].empty()) {
     return absl::InvalidArgumentError("options.command begins with an empty word, want a program");
   }
+  if (!options.working_directory.empty() && options.working_directory.front() != '/') {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "options.working_directory is \"", absl::CHexEscape(options.working_directory),
+        "\", want an absolute path: generations may start in different directories"));
+  }
   return absl::OkStatus();
 }
 

@@ -48,6 +48,10 @@ struct Options {
   // What is started by an upgrade. Empty: the words this process was started with. The program is
   // looked up anew at each upgrade, so that a replaced file or a `current` symlink takes effect.
   std::vector<std::string> command;
+  // Where that starts, and what its relative words mean: an absolute path, looked up anew at each
+  // upgrade. Empty: where this process started, by path; not good for long if deploys remove
+  // directories like releases/7: then name the link that leads to the present one.
+  std::string working_directory;
   // Start /proc/self/exe when the program's file is gone (a package was removed, not replaced).
   bool allow_deleted_program = false;
 

@@ -61,6 +61,13 @@ bool IsExecutable(const std::string& path) {
 
 ProcessImage ProcessImage::Record() { return {CommandLine(), Environment(), WorkingDirectory()}; }
 
+void ProcessImage::MoveTo(absl::string_view path) {
+  working_directory = std::string(path);
+  for (std::string& variable : environment) {
+    if (absl::StartsWith(variable, "PWD=")) variable = absl::StrCat("PWD=", path);
+  }
+}
+
 absl::optional<absl::string_view> ProcessImage::Variable(absl::string_view name) const {
   for (absl::string_view variable : environment) {
     if (absl::ConsumePrefix(&variable, name) && absl::ConsumePrefix(&variable, "=")) {

@@ -31,6 +31,9 @@ struct ProcessImage {
 
   static ProcessImage Record();
 
+  // As if it had been started in `path`; $PWD says so too.
+  void MoveTo(absl::string_view path);
+
   // The value of a variable of `environment`; the first one counts, as for getenv(). Points into
   // this object.
   absl::optional<absl::string_view> Variable(absl::string_view name) const;

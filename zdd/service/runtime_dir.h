@@ -77,7 +77,7 @@ class StartLock {
 };
 
 // flock() on `<service>.lock`, which stays there for ever: removing a lock file lets two hold "it".
-// Waits up to `wait` for another holder. Not to be called on a loop.
+// Waits up to `wait` for another holder. A loop waits for less.
 absl::StatusOr<StartLock> LockStart(const RuntimeDir& dir, absl::string_view service,
                                     absl::Duration wait = kStartLockWait,
                                     Syscalls& syscalls = Syscalls::Real());

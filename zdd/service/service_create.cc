@@ -46,6 +46,7 @@ absl::StatusOr<std::shared_ptr<ServiceCore>> ServiceCore::Create(Options options
 absl::Status ServiceCore::Init() {
   log_ = std::make_shared<EventLog>(options_.name, std::move(options_.log));
   image_ = ProcessImage::Record();
+  if (!options_.working_directory.empty()) image_.MoveTo(options_.working_directory);
   if (absl::Status status = TakeSignals(); !status.ok()) return status;
   absl::StatusOr<RuntimeDir> dir =
       EnsureRuntimeDir(ChooseRuntimeDir(RuntimeDirHints::Of(options_.runtime_dir)));

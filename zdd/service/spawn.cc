@@ -122,7 +122,9 @@ absl::Status OpenDirectory(const std::string& path, Provisions* out, Syscalls& s
   if (out->directory.valid() && faccessat(out->directory.get(), ".", X_OK, AT_EACCESS) == 0) {
     return absl::OkStatus();
   }
-  return ErrnoStatus(errno, absl::StrCat("enter ", path, ", the working directory of the start"));
+  return ErrnoStatus(errno, absl::StrCat("enter working directory ", path,
+                                         " (make it again, or set Options::working_directory to "
+                                         "one that stays)"));
 }
 
 absl::StatusOr<Provisions> Gather(const ProcessImage& image, const SpawnRequest& request,

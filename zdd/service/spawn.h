@@ -8,7 +8,7 @@
 //
 // What the child gets: the channels at 3, 4, 5 ..., named by ZDD_CHANNELS; descriptors 0, 1 and 2
 // of this process, /dev/null where one is closed or close-on-exec; no other descriptor; the
-// recorded environment and working directory; this process's group, limits, namespaces and
+// environment and working directory of the image; this process's group, limits, namespaces and
 // credentials.
 //
 // Signals: nothing is blocked and everything has its default action, with two exceptions.

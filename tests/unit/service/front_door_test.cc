@@ -363,6 +363,8 @@ TEST_F(FrontDoorTest, EachWrongOptionIsNamed) {
        "options.stop_signals has signal 12 (SIGUSR2), which is options.upgrade_signal too"},
       {[](Options* o) { o->draining_generations_max = 0; }, "draining_generations_max"},
       {[](Options* o) { o->command = {""}; }, "options.command"},
+      {[](Options* o) { o->working_directory = "current"; },
+       "options.working_directory is \"current\", want an absolute path"},
       {[](Options* o) { o->runtime_dir = "relative"; }, "relative"},
   };
   for (const Case& each : cases) {
@@ -372,8 +374,6 @@ TEST_F(FrontDoorTest, EachWrongOptionIsNamed) {
   }
 }
 
-TEST_F(FrontDoorTest, AFailedReadinessCheckEndsTheStartAndIsNamed) {
-  ASSERT_OK_AND_MOVE(Service service, Service::Create(MakeOptions()));
 TEST_F(FrontDoorTest, SignalsThatCannotBeTakenAreNamedByTheirOptions) {
   std::vector<std::unique_ptr<Service>> services;
   absl::Status status;
@@ -409,6 +409,8 @@ TEST_F(FrontDoorTest, ARefusedUpgradeTellsWhoseAndWhy) {
                          ", 1.0) failed: upgrade: this generation is drained"));
 }
 
+TEST_F(FrontDoorTest, AFailedReadinessCheckEndsTheStartAndIsNamed) {
+  ASSERT_OK_AND_MOVE(Service service, Service::Create(MakeOptions()));
   std::atomic<int> asked{0};
   ASSERT_OK(service.AddReadinessCheck(
       "warm", [&] { return ++asked < 3 ? absl::UnavailableError("loading") : absl::OkStatus(); }));

@@ -70,6 +70,18 @@ TEST_F(ProcessImageTest, AGoneDirectoryIsNotInvented) {
             0);
 }
 
+TEST_F(ProcessImageTest, WhoIsMovedHasAPwdThatIsTrue) {
+  ProcessImage image;
+  image.environment = {"OLDPWD=/a", "PWD=/a/b", "HOME=/"};
+  image.MoveTo("/srv/current");
+  EXPECT_EQ(image.working_directory, "/srv/current");
+  EXPECT_EQ(image.Variable("PWD"), "/srv/current");
+  EXPECT_EQ(image.Variable("OLDPWD"), "/a");
+  image.environment = {"HOME=/"};
+  image.MoveTo("/srv/current");
+  EXPECT_EQ(image.environment.size(), 1);
+}
+
 TEST_F(ProcessImageTest, TheFirstOfTwoVariablesCounts) {
   ProcessImage image;
   image.environment = {"A=1", "A=2", "broken"};

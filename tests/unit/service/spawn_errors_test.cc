@@ -103,7 +103,9 @@ TEST_F(SpawnErrorsTest, AnUnknownCommandIsAskedFor) {
 
 TEST_F(SpawnErrorsTest, AGoneWorkingDirectoryIsNamed) {
   image_.working_directory = dir_.File("v1");
-  EXPECT_STATUS(Start(SpawnedProgram()), kNotFound, "v1, the working directory of the start");
+  EXPECT_STATUS(Start(SpawnedProgram()), kNotFound,
+                "enter working directory " + dir_.File("v1") +
+                    " (make it again, or set Options::working_directory");
 }
 
 TEST_F(SpawnErrorsTest, ACommandThatIsTooLongIsRefused) {
