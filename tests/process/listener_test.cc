@@ -125,6 +125,34 @@ TEST(ListenerTest, AnInterfaceBindingThatIsTakenAwayIsRefusedWithItsCure) {
   EXPECT_EQ(report.lost(), 0) << report.ToTable();
 }
 
+TEST(ListenerTest, AnAddressThatIsLeftToNobodyIsWarnedOf) {
+  Lineage lineage({});
+  const pid_t first = lineage.StartFirst(
+      {"version v1", "listen web tcp://127.0.0.1:0", "listen admin tcp://127.0.0.1:0"});
+  const std::string web = lineage.Address("web");
+  const std::string admin = lineage.Address("admin");
+  lineage.Script({"version v2", "listen web tcp://127.0.0.2:0"});
+  const pid_t second = lineage.Start();  // by hand, as one who means a second server
+  lineage.Await("phase.serving", second);
+  const std::string rebound = lineage.Await("listener.dropped", second).message;
+  EXPECT_EQ(rebound, absl::StrCat("listener \"web\": nobody accepts on ", web,
+                                  " any more (rebound to ", lineage.Address("web"), ")"));
+  const std::string dropped = lineage.Await("listener.dropped", second).message;
+  EXPECT_EQ(dropped, absl::StrCat("listener \"admin\": nobody accepts on ", admin,
+                                  " any more (this version does not listen there)"));
+  EXPECT_EQ(lineage.AwaitExit(first), 0);
+  EXPECT_FALSE(Connects(web));
+}
+
+TEST(ListenerTest, WhatIsKeptOrRenamedIsNotWarnedOf) {
+  Lineage lineage({});
+  const pid_t first = lineage.StartFirst({"version v1", "listen web tcp://127.0.0.1:0"});
+  lineage.Script({"version v2", absl::StrCat("listen www ", lineage.Address("web"))});
+  lineage.Signal(first, SIGUSR2);
+  EXPECT_EQ(lineage.AwaitExit(first), 0);
+  EXPECT_FALSE(lineage.Saw("listener.dropped"));
+}
+
 // Asks one question after another, each until it is answered.
 class UdpClient {
  public:

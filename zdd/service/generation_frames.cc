@@ -238,6 +238,7 @@ void Generation::KeepElder() {
   report_.total = MonotonicNow() - handoff_began_;
   report_.listeners = context_.listeners->reports();
   joined_report_ = report_;
+  context_.listeners->WarnOfLeft();
   if (peer_->dead()) {
     peer_->Close();
   } else {
@@ -338,8 +339,8 @@ void Generation::FinishReport(absl::Status status) {
   report.self = {number_, getpid(), context_.version};
   if (peer_ != nullptr) report.peer = peer_->info;
   report.still_draining = elders();
-  if (report.status.ok()) report.listeners = context_.listeners->FatesUnderSuccessor();
   report.serving = !report.status.ok() && !machine_.stopping();
+  if (report.status.ok()) report.listeners = context_.listeners->FatesUnderSuccessor();
   for (const std::string& added : std::exchange(added_, {})) {
     std::pair<std::string, std::string> entry = absl::StrSplit(added, absl::MaxSplits(' ', 1));
     report.listeners.push_back({entry.first, entry.second, ListenerReport::Fate::kAdded, {}});

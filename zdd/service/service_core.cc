@@ -315,9 +315,9 @@ void ServiceCore::OnPhase(Phase phase) {
   generation_number_.store(generation_->number(), std::memory_order_release);
   const State state = StateOf(phase);
   SetState(state, state == State::kServing && phase != Phase::kStopping);
+  control_->SetKept(phase == Phase::kServing);
   if (phase == Phase::kServing) joined_spawn_ = false;
   if (phase == Phase::kStopping) {
-  control_->SetKept(phase == Phase::kServing);
     lame_duck_ = std::make_unique<Timer>(loop_.get());
     lame_duck_->Start(options_.drain.delay, [this] { generation_->Handle(Event::kLameDuckOver); });
   }
