@@ -11,50 +11,31 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/load/load_client.h"
 #include "tests/process/lineage.h"
+#include "tests/process/raw_peer.h"
 #include "zdd/handoff/frames.h"
-#include "zdd/net/fd_channel.h"
 
 namespace zdd {
 namespace {
 
-// Speaks the protocol, or something like it. What it says is said by the test, but the process that
-// the owner sees, and may kill, is another one with the same descriptors.
-class Impostor {
+// Comes to the control socket. What it says is said by the test, but the process that the owner
+// sees, and may kill, is another one with the same descriptors.
+class Impostor : public RawPeer {
  public:
-  explicit Impostor(const Lineage& lineage) {
-    OwnedFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    OwnedFd connected(eventfd(0, EFD_CLOEXEC));
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    const std::string path = lineage.dir().File("run/test.sock");
-    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-    pid_ = static_cast<pid_t>(syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0));
-    if (pid_ == 0) {
-      const uint64_t ok =
-          connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 ? 1 : 2;
-      if (write(connected.get(), &ok, sizeof(ok)) != sizeof(ok)) _exit(1);
-      for (;;) pause();
-    }
-    uint64_t ok = 0;
-    EXPECT_EQ(read(connected.get(), &ok, sizeof(ok)), static_cast<ssize_t>(sizeof(ok)));
-    EXPECT_EQ(ok, 1) << path;
-    channel_.emplace(FdChannel::Adopt(std::move(fd)).value());
-  }
+  explicit Impostor(const Lineage& lineage) : Impostor(Visit(lineage)) {}
   ~Impostor() { kill(pid_, SIGKILL); }
   Impostor(const Impostor&) = delete;
   Impostor& operator=(const Impostor&) = delete;
 
   pid_t pid() const { return pid_; }
 
-  void SendBytes(absl::string_view bytes, absl::Span<const int> fds = {}) {
-    EXPECT_EQ(channel_->Send(bytes, fds).kind, SendResult::kSent);
-  }
-  void Send(const Frame& frame) { SendBytes(Encode(frame)); }
   void SayHello(const std::string& name = "test", int protocol = kProtocol) {
     HelloFrame hello;
     hello.protocols = {protocol};
@@ -64,48 +45,45 @@ class Impostor {
     hello.free_fds = 1000;
     Send(hello);
   }
-
-  // The next frame that is no ping; none at the end of the channel.
-  absl::optional<Frame> Receive() {
-    for (;;) {
-      Received received = channel_->Receive();
-      if (received.kind == Received::kEndOfFile) return absl::nullopt;
-      if (received.kind == Received::kWouldBlock) {
-        pollfd polled = {channel_->fd(), POLLIN, 0};
-        if (poll(&polled, 1, 20000) != 1) {
-          ADD_FAILURE() << "nothing came";
-          return absl::nullopt;
-        }
-        continue;
-      }
-      if (received.kind != Received::kFrame) continue;
-      absl::StatusOr<Frame> frame = Decode(received.bytes, static_cast<int>(received.fds.size()));
-      EXPECT_TRUE(frame.ok()) << frame.status();
-      if (std::holds_alternative<PingFrame>(*frame)) continue;
-      if (std::holds_alternative<WelcomeFrame>(*frame)) token_ = std::move(received.fds[0]);
-      return *std::move(frame);
-    }
+  // As an honest one does, up to here.
+  void BePrepared(std::vector<std::string> claims) {
+    SayHello();
+    Await<OfferFrame>();
+    PreparedFrame prepared;
+    prepared.claims = std::move(claims);
+    prepared.last = true;
+    Send(prepared);
   }
-
-  template <typename F>
-  F Await() {
-    for (absl::optional<Frame> frame; (frame = Receive()).has_value();) {
-      if (F* wanted = std::get_if<F>(&*frame)) return *wanted;
-    }
-    ADD_FAILURE() << "the channel ended";
-    return F();
-  }
-
-  bool StealToken() {
-    uint64_t value;
-    return read(token_.get(), &value, sizeof(value)) == sizeof(value);
-  }
-  void HangUp() { channel_.reset(); }
 
  private:
-  absl::optional<FdChannel> channel_;
-  OwnedFd token_;
-  pid_t pid_ = -1;
+  struct Visitor {
+    OwnedFd connected;
+    pid_t pid;
+  };
+
+  explicit Impostor(Visitor visitor) : RawPeer(std::move(visitor.connected)), pid_(visitor.pid) {}
+
+  static Visitor Visit(const Lineage& lineage) {
+    OwnedFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    OwnedFd connected(eventfd(0, EFD_CLOEXEC));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    const std::string path = lineage.dir().File("run/test.sock");
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    const auto pid = static_cast<pid_t>(syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0));
+    if (pid == 0) {
+      const uint64_t ok =
+          connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 ? 1 : 2;
+      if (write(connected.get(), &ok, sizeof(ok)) != sizeof(ok)) _exit(1);
+      for (;;) pause();
+    }
+    uint64_t ok = 0;
+    EXPECT_EQ(read(connected.get(), &ok, sizeof(ok)), static_cast<ssize_t>(sizeof(ok)));
+    EXPECT_EQ(ok, 1) << path;
+    return {std::move(fd), pid};
+  }
+
+  const pid_t pid_;
 };
 
 class HostileTest : public ::testing::Test {
@@ -209,12 +187,7 @@ TEST_F(HostileTest, WhoStealsTheTokenOwnsNothing) {
 
 TEST_F(HostileTest, ServingWithoutTheTokenIsNotBelieved) {
   Impostor impostor(lineage_);
-  impostor.SayHello();
-  impostor.Await<OfferFrame>();
-  PreparedFrame prepared;
-  prepared.claims = {"http"};
-  prepared.last = true;
-  impostor.Send(prepared);
+  impostor.BePrepared({"http"});
   impostor.Await<AcceptFrame>();
   impostor.Send(ServingFrame{});
   ExpectRolledBack("");
@@ -224,11 +197,7 @@ TEST_F(HostileTest, ServingWithoutTheTokenIsNotBelieved) {
 
 TEST_F(HostileTest, WhoClaimsNothingIsRolledBack) {
   Impostor impostor(lineage_);
-  impostor.SayHello();
-  impostor.Await<OfferFrame>();
-  PreparedFrame prepared;
-  prepared.last = true;
-  impostor.Send(prepared);
+  impostor.BePrepared({});
   ExpectRolledBack("serves none of the 1 listeners");
   impostor.HangUp();
   ExpectUnharmed();
@@ -236,12 +205,7 @@ TEST_F(HostileTest, WhoClaimsNothingIsRolledBack) {
 
 TEST_F(HostileTest, WhoAcceptsNothingAndFallsSilentIsOverruled) {
   Impostor impostor(lineage_);
-  impostor.SayHello();
-  impostor.Await<OfferFrame>();
-  PreparedFrame prepared;
-  prepared.claims = {"http"};
-  prepared.last = true;
-  impostor.Send(prepared);
+  impostor.BePrepared({"http"});
   impostor.Await<AcceptFrame>();
   impostor.Send(AcceptingFrame{});
   ExpectRolledBack("nothing heard from");
