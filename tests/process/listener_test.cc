@@ -111,19 +111,44 @@ TEST(ListenerTest, AnInterfaceBindingGoesOver) {
   ExpectNothingLost(load.get(), lineage);
 }
 
-TEST(ListenerTest, AnInterfaceBindingThatIsTakenAwayIsRefusedWithItsCure) {
+// A change that needs a new socket, on a port whose old one is in its way.
+struct Refused {
+  std::string name;
+  std::string host;  // and transport
+  std::string option;
+  std::string next_option;
+  std::string why;
+};
+
+class RefusedTest : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedTest, TheNextVersionIsToldTheCureWhileThisOneServes) {
+  const Refused& change = GetParam();
   Lineage lineage({});
-  const pid_t first = lineage.StartFirst({"version v1", "listen http tcp://127.0.0.1:0 device=lo"});
-  auto load = Hammer(lineage.Address());
-  lineage.Script({"version v2", absl::StrCat("listen http ", lineage.Address())});
+  const pid_t first =
+      lineage.StartFirst({"version v1", "listen http " + change.host + ":0 " + change.option});
+  const std::string port = PortOf(lineage.Address());
+  auto load = Hammer((change.host == "tcp://[::]" ? "tcp://[::1]" : change.host) + port);
+  lineage.Script({"version v2", "listen http " + change.host + port + " " + change.next_option});
   lineage.Signal(first, SIGUSR2);
   const std::string why = lineage.Await("test.failed").message;
-  EXPECT_TRUE(absl::StrContains(why, "device \"lo\", asked \"\"")) << why;
+  EXPECT_TRUE(absl::StrContains(why, "ALREADY_EXISTS")) << why;
+  EXPECT_TRUE(absl::StrContains(why, change.why)) << why;
   EXPECT_TRUE(absl::StrContains(why, "change the port too")) << why;
   lineage.Await("upgrade.rolled_back", first);
   const LoadReport report = load->Stop();
   EXPECT_EQ(report.lost(), 0) << report.ToTable();
+  EXPECT_EQ(report.versions.size(), 1);
 }
+
+INSTANTIATE_TEST_SUITE_P(Change, RefusedTest,
+                         ::testing::Values(Refused{"InterfaceTakenAway", "tcp://127.0.0.1",
+                                                   "device=lo", "", "device \"lo\", asked \"\""},
+                                           Refused{"V6OnlyNow", "tcp://[::]", "", "v6only",
+                                                   "takes IPv4 too, asked IPv6 only"},
+                                           Refused{"DualStackNow", "tcp://[::]", "v6only", "",
+                                                   "takes IPv6 only, asked IPv4 too"}),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(ListenerTest, AnAddressThatIsLeftToNobodyIsWarnedOf) {
   Lineage lineage({});
