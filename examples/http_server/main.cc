@@ -18,6 +18,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/system/system_error.hpp>
 #include <csignal>
 #include <string>
 #include <thread>
@@ -97,7 +98,7 @@ void Serve(zdd::Connection connection, asio::thread_pool& pool, absl::string_vie
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   example::ParseFlags(argc, argv);
   const std::string version_label = VersionLabel();
   const int threads = Threads();
@@ -110,6 +111,8 @@ int main(int argc, char** argv) {
   if (!http.ok()) return Fail(http.status());
 
   asio::thread_pool pool(threads);
+  // Asio opens its epoll with the first socket, or throws: here, where that can be told.
+  example::Socket(asio::make_strand(pool)).close();
   absl::Status status = http->OnConnection(
       [&](zdd::Connection connection) { Serve(std::move(connection), pool, version_label); });
   if (!status.ok()) return Fail(status);
@@ -121,4 +124,6 @@ int main(int argc, char** argv) {
   if (!status.ok()) return Fail(status);
   example::FailAfterReady(failure, service->generation());
   return service->Wait().exit_code();
+} catch (const boost::system::system_error& error) {  // Asio's: no threads, no descriptors
+  return Fail(absl::ResourceExhaustedError(error.what()));
 }

@@ -1,14 +1,17 @@
 #include "zdd/service/loop.h"
 
+#include <sys/eventfd.h>
 #include <uv.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "zdd/base/owned_fd.h"
 #include "zdd/base/status.h"
 
 namespace zdd {
@@ -42,6 +45,23 @@ struct Loop::Inbox {
   }
 };
 
+namespace {
+
+// What uv_loop_init opens: two pipes, an epoll and an eventfd.
+constexpr int kLoopFds = 6;
+
+// The first loop of a process opens a pipe for signals, and aborts if it gets none.
+absl::Status CheckFreeFds() {
+  OwnedFd probes[kLoopFds];
+  for (OwnedFd& probe : probes) {
+    probe = OwnedFd(eventfd(0, EFD_CLOEXEC));
+    if (!probe.valid()) return ErrnoStatus(errno, "uv_loop_init");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Loop>> Loop::Create(uv_loop_s* borrowed) {
   std::unique_ptr<Loop> loop(new Loop);
   if (absl::Status status = loop->Init(borrowed); !status.ok()) return status;
@@ -51,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Loop>> Loop::Create(uv_loop_s* borrowed) {
 absl::Status Loop::Init(uv_loop_s* borrowed) {
   uv_ = borrowed;
   if (uv_ == nullptr) {
+    if (absl::Status status = CheckFreeFds(); !status.ok()) return status;
     uv_ = new uv_loop_t;
     if (int error = uv_loop_init(uv_); error != 0) {
       delete std::exchange(uv_, nullptr);
