@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "tests/process/lineage.h"
 #include "tests/util/temp_dir.h"
 #include "zdd/base/owned_fd.h"
 
@@ -121,6 +122,53 @@ TEST(LimitsTest, TheExampleServesOrSaysWhyNot) {
     }
   }
   EXPECT_TRUE(answered);
+}
+
+// A crowd of clients: as many as there are descriptors, and more that wait.
+class Crowd {
+ public:
+  Crowd(const std::string& path, int size) {
+    sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    for (int i = 0; i < size; ++i) {
+      clients_.emplace_back(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      EXPECT_EQ(connect(clients_.back().get(), reinterpret_cast<const sockaddr*>(&address),
+                        sizeof(address)),
+                0);
+    }
+  }
+
+ private:
+  std::vector<OwnedFd> clients_;
+};
+
+TEST(LimitsTest, AServerWhoseClientsHaveEveryDescriptorIsReplaced) {
+  const TempDir dir;
+  const std::string path = dir.File("http");
+  Lineage lineage({"listen http unix:" + path, "nofile 100", "standby_ms 0"});
+  pid_t owner = lineage.StartFirst({"version v1", "draining_max 9"});
+  const Crowd crowd(path, 300);
+  for (const char* version : {"version v2", "version v3"}) {
+    lineage.Await("listener.exhausted", owner);
+    lineage.Script({version});
+    lineage.Signal(owner, SIGUSR2);
+    lineage.Await("upgrade.promoted", owner);
+    lineage.Await("owner", owner);
+    owner = lineage.Await("test.started").pid;
+  }
+}
+
+TEST(LimitsTest, WhoHasNoDescriptorsForAnUpgradeSaysHowManyItNeeds) {
+  const TempDir dir;
+  const std::string path = dir.File("http");
+  Lineage lineage({"listen http unix:" + path});
+  const pid_t owner = lineage.StartFirst({"version v1", "nofile 20"});
+  const Crowd crowd(path, 50);
+  lineage.Await("listener.exhausted", owner);
+  lineage.Signal(owner, SIGUSR2);
+  const TestEvent failed = lineage.Await("upgrade.rolled_back", owner);
+  EXPECT_TRUE(absl::StrContains(failed.message, "an upgrade needs 16: prlimit --nofile"))
+      << failed.message;
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ class GenerationHost {
   virtual ~GenerationHost() = default;
   virtual void OnPhase(Phase phase) = 0;        // after each change
   virtual absl::StatusOr<Spawned> Spawn() = 0;  // a successor with a channel to it
-  // The control socket goes along in an offer.
+  // The control socket goes along in an offer: the first thing that an offer opens.
   virtual absl::StatusOr<OwnedFd> ControlForOffer(OfferedSocket* offered) = 0;
   virtual void BecomeOwner() = 0;             // control socket, pid file
   virtual void BeginDrain(bool leaving) = 0;  // answered by Event::kAllGone

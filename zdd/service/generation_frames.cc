@@ -140,12 +140,12 @@ void Generation::SendOffer() {
 }
 
 absl::Status Generation::BuildOffer() {
-  absl::StatusOr<Token> token = Token::Create();
-  if (!token.ok()) return token.status();
   std::vector<OwnedFd> fds;
   OfferedSocket control;
   absl::StatusOr<OwnedFd> control_fd = context_.host->ControlForOffer(&control);
   if (!control_fd.ok()) return control_fd.status();
+  absl::StatusOr<Token> token = Token::Create();
+  if (!token.ok()) return token.status();
   fds.push_back(*std::move(control_fd));
   std::vector<OfferedSocket> sockets = {control};
   absl::StatusOr<std::vector<OfferedSocket>> offered = context_.listeners->Offer(&fds);

@@ -117,6 +117,7 @@ absl::Status ServiceCore::Start() {
 
 void ServiceCore::StartOnLoop() {
   if (generation_ == nullptr) return;
+  reserve_.Aim(listeners_->size());
   std::weak_ptr<ServiceCore> weak = weak_from_this();
   readiness_ = std::make_unique<Readiness>(
       loop_.get(), callbacks_.get(), std::move(checks_), [weak](absl::Status status) {
@@ -206,6 +207,7 @@ void ServiceCore::TearDown() {
   signals_.reset();
   readiness_.reset();
   control_.reset();
+  reserve_.GiveAll();
   lame_duck_.reset();
   drain_timer_.reset();
   drain_.reset();
@@ -316,7 +318,10 @@ void ServiceCore::OnPhase(Phase phase) {
   const State state = StateOf(phase);
   SetState(state, state == State::kServing && phase != Phase::kStopping);
   control_->SetKept(phase == Phase::kServing);
-  if (phase == Phase::kServing) joined_spawn_ = false;
+  if (phase == Phase::kServing) {
+    joined_spawn_ = false;
+    reserve_.Refill();
+  }
   if (phase == Phase::kStopping) {
     lame_duck_ = std::make_unique<Timer>(loop_.get());
     lame_duck_->Start(options_.drain.delay, [this] { generation_->Handle(Event::kLameDuckOver); });
@@ -336,16 +341,18 @@ void ServiceCore::OnPhase(Phase phase) {
 }
 
 absl::StatusOr<GenerationHost::Spawned> ServiceCore::Spawn() {
+  reserve_.GiveForSpawn();
   SpawnRequest request;
   request.command = options_.command;
   request.allow_deleted_program = options_.allow_deleted_program;
   absl::StatusOr<ProcessServices::Spawned> spawned =
       ProcessServices::Get().Spawn(key_, image_, std::move(request));
-  if (!spawned.ok()) return spawned.status();
+  if (!spawned.ok()) return FdReserve::Explain(spawned.status());
   return GenerationHost::Spawned{std::move(spawned->channel), std::move(spawned->process)};
 }
 
 absl::StatusOr<OwnedFd> ServiceCore::ControlForOffer(OfferedSocket* offered) {
+  reserve_.GiveAll();
   return control_->Offer(offered);
 }
 
@@ -359,6 +366,7 @@ void ServiceCore::BecomeOwner() {
 }
 
 void ServiceCore::BeginDrain(bool leaving) {
+  reserve_.GiveAll();
   listeners_->End();
   // Whoever may still accept holds a ticket: the drain does not end before it has stopped, or names
   // it.

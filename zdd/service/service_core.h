@@ -18,6 +18,7 @@
 #include "zdd/service/callbacks.h"
 #include "zdd/service/control_keeper.h"
 #include "zdd/service/event_log.h"
+#include "zdd/service/fd_reserve.h"
 #include "zdd/service/generation.h"
 #include "zdd/service/inherited_channels.h"
 #include "zdd/service/listener_set.h"
@@ -116,6 +117,7 @@ class ServiceCore : public GenerationHost,
   std::unique_ptr<ListenerSet> listeners_;
   std::unique_ptr<Generation> generation_;
   std::unique_ptr<ControlKeeper> control_;
+  FdReserve reserve_;
   std::unique_ptr<Readiness> readiness_;
   std::unique_ptr<Drain> drain_;
   std::unique_ptr<Timer> drain_timer_;
