@@ -15,6 +15,7 @@
 //                                   deadline
 //   draining_max N
 //   chdir D                         goes there first
+//   nofile N                        its limit of descriptors
 //   working_directory D             where an upgrade starts
 //   fail exit N | out_of_memory | out_of_fds | crash | hang | hang_early | notready | check TEXT |
 //   no_accept | accept_once command WORDS                   what an upgrade starts uid N become
@@ -394,6 +395,11 @@ int main(int argc, char** argv) {
   // Never destroyed: threads that were cut may still tell something.
   static Events* const events = new Events(script);
   events->Tell("test.started", script.Get("version"));
+  rlim_t descriptors_max = 0;
+  if (absl::SimpleAtoi(script.Get("nofile"), &descriptors_max)) {
+    const rlimit limit = {descriptors_max, descriptors_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
   const std::string directory = script.Get("chdir");
   if (!directory.empty() && chdir(directory.c_str()) != 0) return 3;
   const std::string fail = script.Get("fail");
