@@ -36,13 +36,13 @@ class Impostor : public RawPeer {
 
   pid_t pid() const { return pid_; }
 
-  void SayHello(const std::string& name = "test", int protocol = kProtocol) {
+  void SayHello(const std::string& name = "test", int protocol = kProtocol, int free_fds = 1000) {
     HelloFrame hello;
     hello.protocols = {protocol};
     hello.name = name;
     hello.version = "impostor";
     hello.pid = getpid();
-    hello.free_fds = 1000;
+    hello.free_fds = free_fds;
     Send(hello);
   }
   // As an honest one does, up to here.
@@ -165,11 +165,20 @@ TEST_F(HostileTest, AnotherProtocolIsRefused) {
   ExpectUnharmed();
 }
 
+TEST_F(HostileTest, WhoIsRefusedAnOfferAndStaysIsAborted) {
+  Impostor impostor(lineage_);
+  impostor.SayHello("test", kProtocol, /*free_fds=*/0);
+  EXPECT_TRUE(absl::StrContains(impostor.Await<RefusedFrame>().reason, "can open 0 more files"));
+  impostor.Await<AbortFrame>();
+  ExpectRolledBack("can open 0 more files");
+  ExpectUnharmed();
+}
+
 TEST_F(HostileTest, WhoNeverGetsReadyIsAborted) {
   Impostor impostor(lineage_);
   impostor.SayHello();
-  EXPECT_TRUE(absl::StrContains(impostor.Await<AbortFrame>().reason, "offering lasted"));
-  ExpectRolledBack("did not come on");
+  EXPECT_TRUE(absl::StrContains(impostor.Await<AbortFrame>().reason, "did not get ready"));
+  ExpectRolledBack("options.ready_timeout");
   impostor.HangUp();
   ExpectUnharmed();
 }

@@ -178,7 +178,8 @@ void Generation::Do(Effect effect) {
     case Effect::kSendWish:
       return peer_->Send(WishFrame{});
     case Effect::kTakeToken: {
-      const bool mine = token_.has_value() && token_->Take();
+      // One that was never offered is nobody else's.
+      const bool mine = !token_.has_value() || token_->Take();
       return Step(mine ? Event::kTokenTaken : Event::kTokenGone, absl::OkStatus());
     }
     case Effect::kAdoptPeerSockets:
