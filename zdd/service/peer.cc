@@ -157,7 +157,9 @@ void Peer::Flush() {
     queue_.pop_front();
   }
   if (watch_ == nullptr) return;
-  watch_->SetEvents(queue_.empty() ? Watch::kReadable : Watch::kReadable | Watch::kWritable);
+  // While the kernel lacks memory, or room for descriptors in flight, poll says writable all along.
+  const bool awaits_poll = !queue_.empty() && !retry_.active();
+  watch_->SetEvents(awaits_poll ? Watch::kReadable | Watch::kWritable : Watch::kReadable);
 }
 
 // True when the frame is done with.

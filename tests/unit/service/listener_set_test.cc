@@ -86,6 +86,7 @@ TEST_F(ListenerSetTest, AListenThatFailsLeavesNothingAndMayBeTriedAgain) {
       if (!status.ok()) {
         EXPECT_EQ(set->size(), 0);
         EXPECT_THAT(set->reports(), IsEmpty());
+        EXPECT_THAT(dir_.List(), IsEmpty()) << status;
         EXPECT_OK(set->Listen("http", address, {}));
       }
       EXPECT_EQ(set->size(), 1);

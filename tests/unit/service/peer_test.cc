@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -130,6 +132,17 @@ TEST_F(PeerTest, WhatCannotBeSentNowIsSentLaterInOrder) {
   }
 }
 
+TEST_F(PeerTest, WhatOnlyTimeCuresIsTriedOnceAMillisecond) {
+  FaultySyscalls faulty(
+      {.kind = Syscall::kSendMsg, .nth = 1, .error = ENOBUFS, .persistent = true});
+  Meet(faulty);
+  peer_->Send(AcceptFrame{});
+  const Instant began = MonotonicNow();
+  EXPECT_TRUE(loop_.TurnUntil([&] { return MonotonicNow() - began > absl::Milliseconds(50); }));
+  EXPECT_GE(faulty.count(), 2);
+  EXPECT_LE(faulty.count(), 2 + (MonotonicNow() - began) / absl::Milliseconds(1));
+}
+
 TEST_F(PeerTest, AFullQueueOfTheKernelsIsContinuedInOurs) {
   Meet();
   constexpr int kFrames = 1000;
@@ -245,6 +258,35 @@ TEST_F(PeerTest, ADeathIsToldOnceAfterAllThatWasSaid) {
   EXPECT_TRUE(peer_->dead());
 }
 
+// Lets something happen right behind a look that found nothing.
+class AfterALook : public Syscalls {
+ public:
+  explicit AfterALook(std::function<void()> happens) : happens_(std::move(happens)) {}
+  ssize_t RecvMsg(int fd, msghdr* message, int flags) override {
+    const ssize_t size = Syscalls::RecvMsg(fd, message, flags);
+    const int error = errno;
+    if (size < 0 && happens_) std::exchange(happens_, nullptr)();
+    errno = error;
+    return size;
+  }
+
+ private:
+  std::function<void()> happens_;
+};
+
+TEST_F(PeerTest, WhatIsSaidBetweenALookAndTheDeathIsToldFirst) {
+  ForkedChild child([] { return pause(); });
+  AfterALook syscalls([&] {
+    Say(AcceptFrame{});
+    child.Signal(SIGKILL);
+    pollfd ended = {peer_->pidfd(), POLLIN, 0};
+    EXPECT_EQ(poll(&ended, 1, 20000), 1);
+  });
+  Meet(syscalls, PidfdOf(child.pid()));
+  peer_->ReadAll();
+  EXPECT_THAT(told_, ElementsAre("accept 0", "dead"));
+}
+
 TEST_F(PeerTest, WhoClosesItsChannelAndLivesOnSpeaksGarbage) {
   Meet(Syscalls::Real(), PidfdOf(getpid()));
   peer_->info.pid = getpid();
@@ -262,6 +304,8 @@ TEST_F(PeerTest, AfterCloseNothingIsToldAlsoNotWithinACallback) {
     told_.emplace_back(FrameName(frame));
     peer_->Close();
   };
+  listener.on_garbage = [](const absl::Status& status) { ADD_FAILURE() << status; };
+  listener.on_dead = [] { ADD_FAILURE(); };
   peer_->SetListener(std::move(listener));
   Say(AcceptFrame{});
   Say(WishFrame{});
