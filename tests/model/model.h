@@ -8,7 +8,7 @@
 //
 // What is not in it: a frame that is sent is in the peer's queue (Unix sockets have no wire; that
 // the peer reads it late is an interleaving here). Time has no measure: each deadline may pass in
-// each state that has one, silence only while the peer is stopped, dead or late with its pong.
+// each state that has one, silence only while the peer is stopped, dead or late with its ping.
 //
 // Threads: one.
 #ifndef ZDD_TESTS_MODEL_MODEL_H_

@@ -121,10 +121,7 @@ void Model::PeerEvents(const World& world, int who, std::vector<Step>* steps) {
     Offer(world, who, Event::kSilenceOver, 0, steps);
   }
   if (Late(world, who)) Add(steps, Step::kTell, who, Byte(Event::kAnswered));
-  if (WatchesBelow(world, who)) {
-    Offer(world, who, Event::kStuck, 1, steps);
-    Offer(world, who, Event::kFlowing, 0, steps);
-  }
+  if (WatchesBelow(world, who)) Offer(world, who, Event::kStuck, 1, steps);
 }
 
 void Model::EmbedderEvents(const World& world, int who, std::vector<Step>* steps) {

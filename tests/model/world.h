@@ -58,7 +58,7 @@ struct Process {
   uint16_t liar : 1 = 0;        // obeys no machine
   uint16_t spoken : 1 = 0;      // its Hello is sent
   uint16_t holds : 1 = 0;       // every listener
-  uint16_t late : 1 = 0;        // its last pong is missing
+  uint16_t late : 1 = 0;        // its last ping is missing
   uint16_t deferred : 1 = 0;    // no acceptor is in Accept() yet, so `accepting` is not sent
   uint16_t unreported : 1 = 0;  // began a handoff and has not said what became of it
   uint16_t told_predecessor_dead : 1 = 0;
@@ -129,7 +129,7 @@ struct Step {
     kDie,         // SIGKILL
     kStop,        // SIGSTOP
     kContinue,
-    kDelay,   // its pongs are late
+    kDelay,   // its pings are late
     kGarble,  // it sends something malformed; what: as in kRead, where to
     kLie,     // what: a frame that a liar sends
     kSteal,   // a liar reads the token

@@ -13,10 +13,9 @@ namespace zdd {
 namespace {
 
 // In the order of Frame's alternatives.
-constexpr absl::string_view kNames[] = {"hello",  "welcome",   "offer",   "offer_ack", "prepared",
-                                        "accept", "accepting", "release", "serving",   "draining",
-                                        "abort",  "fail",      "wish",    "busy",      "refused",
-                                        "ping",   "pong"};
+constexpr absl::string_view kNames[] = {
+    "hello",   "welcome",  "offer", "offer_ack", "prepared", "accept", "accepting", "release",
+    "serving", "draining", "abort", "fail",      "wish",     "busy",   "refused",   "ping"};
 static_assert(std::size(kNames) == std::variant_size_v<Frame>);
 
 int Fds(const WelcomeFrame&) { return 1; }
@@ -103,7 +102,6 @@ absl::optional<Event> EventOf(const Frame& frame) {
     absl::optional<Event> operator()(const DrainingFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const WishFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const PingFrame&) { return absl::nullopt; }
-    absl::optional<Event> operator()(const PongFrame&) { return absl::nullopt; }
 
     static absl::optional<Event> Last(bool last, Event event) {
       return last ? absl::make_optional(event) : absl::nullopt;

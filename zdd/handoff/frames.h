@@ -166,12 +166,10 @@ struct BusyFrame {
 struct RefusedFrame : WithReason {};
 
 struct PingFrame : WithoutFields {};
-struct PongFrame : WithoutFields {};
 
-using Frame =
-    std::variant<HelloFrame, WelcomeFrame, OfferFrame, OfferAckFrame, PreparedFrame, AcceptFrame,
-                 AcceptingFrame, ReleaseFrame, ServingFrame, DrainingFrame, AbortFrame, FailFrame,
-                 WishFrame, BusyFrame, RefusedFrame, PingFrame, PongFrame>;
+using Frame = std::variant<HelloFrame, WelcomeFrame, OfferFrame, OfferAckFrame, PreparedFrame,
+                           AcceptFrame, AcceptingFrame, ReleaseFrame, ServingFrame, DrainingFrame,
+                           AbortFrame, FailFrame, WishFrame, BusyFrame, RefusedFrame, PingFrame>;
 
 // At most kChunkBytesMax bytes, for an offer or a prepared frame if it came from a Split function.
 std::string Encode(const Frame& frame);

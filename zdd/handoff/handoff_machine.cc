@@ -50,9 +50,6 @@ void HandoffMachine::Note(Event event) {
     case Event::kStuck:
       stuck_ = true;
       break;
-    case Event::kFlowing:
-      stuck_ = false;
-      break;
     case Event::kPreparedFrame:
       prepared_ = true;
       break;

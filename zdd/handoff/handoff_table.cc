@@ -156,13 +156,12 @@ constexpr absl::string_view kPhaseNames[] = {
 static_assert(sizeof(kPhaseNames) / sizeof(kPhaseNames[0]) == kPhaseCount);
 
 constexpr absl::string_view kEventNames[] = {
-    "hello_frame",   "offer_frame",   "prepared_frame", "accept_frame", "accepting_frame",
-    "release_frame", "serving_frame", "abort_frame",    "fail_frame",   "refused_frame",
-    "garbage",       "wish_frame",    "peer_dead",      "silent",       "answered",
-    "silence_over",  "stuck",         "flowing",        "spawn_failed", "token_taken",
-    "token_gone",    "token_stolen",  "ready",          "not_ready",    "upgrade",
-    "stop",          "roll_back",     "deadline",       "soak_over",    "lame_duck_over",
-    "all_gone"};
+    "hello_frame",   "offer_frame",   "prepared_frame", "accept_frame",   "accepting_frame",
+    "release_frame", "serving_frame", "abort_frame",    "fail_frame",     "refused_frame",
+    "garbage",       "wish_frame",    "peer_dead",      "silent",         "answered",
+    "silence_over",  "stuck",         "spawn_failed",   "token_taken",    "token_gone",
+    "token_stolen",  "ready",         "not_ready",      "upgrade",        "stop",
+    "roll_back",     "deadline",      "soak_over",      "lame_duck_over", "all_gone"};
 static_assert(sizeof(kEventNames) / sizeof(kEventNames[0]) == kEventCount);
 
 constexpr absl::string_view kEffectNames[] = {"none",

@@ -67,8 +67,7 @@ enum class Event : uint8_t {
   kSilent,       // nothing heard for 300 ms: help
   kAnswered,     // heard again
   kSilenceOver,  // nothing heard for options.silence: decide
-  kStuck,        // it answers, but a queue does not shrink
-  kFlowing,      // it does again
+  kStuck,        // it answers, but a queue does not shrink: help until this handoff ends
   kSpawnFailed,
   // The token.
   kTokenTaken,   // read it, and got it
@@ -86,7 +85,7 @@ enum class Event : uint8_t {
   kLameDuckOver,
   kAllGone,  // the drain has ended and every acceptor has stopped
 };
-inline constexpr int kEventCount = 31;
+inline constexpr int kEventCount = 30;
 
 enum class Effect : uint8_t {
   kNone,

@@ -63,7 +63,6 @@ std::vector<Frame> EachFrame() {
       BusyFrame{4122, "standby", absl::Milliseconds(1250)},
       RefusedFrame{"no protocol in common"},
       PingFrame{},
-      PongFrame{},
   };
 }
 
