@@ -6,10 +6,11 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "zdd/base/percent.h"
 #include "zdd/handoff/frames.h"
-#include "zdd/handoff/percent.h"
 
 namespace zdd {
 namespace {
@@ -30,6 +31,10 @@ std::string Shown(const Json& json) {
   return absl::StrCat(text.substr(0, kShownBytesMax), "... (", text.size(), " bytes)");
 }
 
+std::string Encoded(absl::string_view text, size_t bytes_max) {
+  return PercentEncode(text.substr(0, bytes_max), [](char c) { return absl::ascii_isprint(c); });
+}
+
 class Writer {
  public:
   template <typename F>
@@ -38,7 +43,7 @@ class Writer {
   explicit Writer(Json* object) : object_(*object) {}
 
   void Text(const char* key, const std::string& value, size_t bytes_max) {
-    object_[key] = PercentEncode(absl::string_view(value).substr(0, bytes_max));
+    object_[key] = Encoded(value, bytes_max);
   }
   void Number(const char* key, int value, int, int) { object_[key] = value; }
   void Flag(const char* key, bool value) { object_[key] = value; }
@@ -58,7 +63,7 @@ class Writer {
              size_t bytes_max) {
     object_[key] = Json::array();
     for (size_t i = 0; i < values.size() && i < max; ++i)
-      object_[key].push_back(PercentEncode(absl::string_view(values[i]).substr(0, bytes_max)));
+      object_[key].push_back(Encoded(values[i], bytes_max));
   }
   void MaybeTexts(const char* key, const std::vector<std::string>& values, size_t max,
                   size_t bytes_max) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -14,8 +15,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "absl/types/optional.h"
+#include "zdd/base/percent.h"
 
 namespace zdd {
 namespace {
@@ -103,38 +105,20 @@ absl::StatusOr<sockaddr_in> ParseIp4(absl::string_view text, absl::string_view h
   return Wrong(text, "not a literal IP (names are not resolved); write it as in 192.0.2.1");
 }
 
-absl::StatusOr<std::string> PercentDecode(absl::string_view text, absl::string_view encoded) {
-  std::string bytes;
-  for (size_t i = 0; i < encoded.size(); ++i) {
-    if (encoded[i] == '?' || encoded[i] == '#') {
-      return Wrong(text, "a path has no ? or #; write %3F or %23");
-    }
-    if (encoded[i] != '%') {
-      bytes.push_back(encoded[i]);
-      continue;
-    }
-    absl::string_view digits = encoded.substr(i + 1, 2);
-    if (digits.size() != 2 || !absl::ascii_isxdigit(digits[0]) ||
-        !absl::ascii_isxdigit(digits[1])) {
-      return Wrong(text, "% needs two hexadecimal digits; write %25 for a percent sign");
-    }
-    bytes += absl::HexStringToBytes(digits);
-    i += 2;
+absl::StatusOr<std::string> DecodePath(absl::string_view text, absl::string_view encoded) {
+  if (absl::StrContains(encoded, '?') || absl::StrContains(encoded, '#')) {
+    return Wrong(text, "a path has no ? or #; write %3F or %23");
   }
-  return bytes;
+  absl::optional<std::string> path = PercentDecode(encoded);
+  if (path.has_value()) return *std::move(path);
+  return Wrong(text, "% needs two hexadecimal digits; write %25 for a percent sign");
 }
 
-// What RFC 3986 lets stand in a path as it is.
-std::string PercentEncode(absl::string_view bytes) {
-  std::string encoded;
-  for (unsigned char c : bytes) {
-    if (absl::ascii_isalnum(c) || (c != '\0' && std::strchr("-._~!$&'()*+,;=:@/", c) != nullptr)) {
-      encoded.push_back(static_cast<char>(c));
-    } else {
-      absl::StrAppendFormat(&encoded, "%%%02X", c);
-    }
-  }
-  return encoded;
+std::string EncodePath(absl::string_view path) {
+  // What RFC 3986 lets stand there as it is.
+  return PercentEncode(path, [](char c) {
+    return absl::ascii_isalnum(c) || absl::StrContains("-._~!$&'()*+,;=:@/", c);
+  });
 }
 
 absl::StatusOr<Address> ParseIp(Transport transport, absl::string_view text,
@@ -165,7 +149,7 @@ absl::StatusOr<Address> ParseUnix(absl::string_view text, absl::string_view rest
     return Wrong(text, "no place for a host; write unix:///run/x.sock, unix:x.sock or unix:@name");
   }
   const bool abstract = absl::ConsumePrefix(&rest, "@");
-  absl::StatusOr<std::string> path = PercentDecode(text, rest);
+  absl::StatusOr<std::string> path = DecodePath(text, rest);
   if (!path.ok()) return path.status();
   if (path->empty()) return Wrong(text, abstract ? "the name is empty" : "the path is empty");
   if (!abstract && absl::StrContains(*path, '\0')) {
@@ -294,12 +278,11 @@ std::string Address::ToString() const {
         address.sin6_scope_id == 0 ? "" : absl::StrCat("%", ZoneName(address.sin6_scope_id));
     return absl::StrCat(TransportName(transport_), "://[", ip, zone, "]:", port());
   }
-  if (abstract()) return absl::StrCat("unix:@", PercentEncode(path()));
-  if (absl::StartsWith(path(), "/")) return absl::StrCat("unix://", PercentEncode(path()));
+  if (abstract()) return absl::StrCat("unix:@", EncodePath(path()));
+  if (absl::StartsWith(path(), "/")) return absl::StrCat("unix://", EncodePath(path()));
   // A relative path may begin with @, which would make it an abstract name.
-  if (absl::StartsWith(path(), "@"))
-    return absl::StrCat("unix:%40", PercentEncode(path().substr(1)));
-  return absl::StrCat("unix:", PercentEncode(path()));
+  if (absl::StartsWith(path(), "@")) return absl::StrCat("unix:%40", EncodePath(path().substr(1)));
+  return absl::StrCat("unix:", EncodePath(path()));
 }
 
 int Address::port() const {

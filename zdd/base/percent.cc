@@ -1,4 +1,4 @@
-#include "zdd/handoff/percent.h"
+#include "zdd/base/percent.h"
 
 #include <algorithm>
 
@@ -7,12 +7,12 @@
 
 namespace zdd {
 
-std::string PercentEncode(absl::string_view bytes) {
+std::string PercentEncode(absl::string_view bytes, absl::FunctionRef<bool(char)> plain) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string text;
   text.reserve(bytes.size());
   for (unsigned char c : bytes) {
-    if (c >= ' ' && c <= '~' && c != '%') {
+    if (c != '%' && plain(static_cast<char>(c))) {
       text += static_cast<char>(c);
     } else {
       text += {'%', kHex[c >> 4], kHex[c & 15]};
