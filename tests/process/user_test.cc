@@ -2,6 +2,8 @@
 // the sandbox.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "absl/strings/match.h"
 #include "tests/process/lineage.h"
 
@@ -11,6 +13,8 @@ namespace {
 TEST(UserTest, ASuccessorOfAnotherUserIsRefused) {
   Lineage lineage({"listen http tcp://127.0.0.1:0"});
   pid_t first = lineage.StartFirst({"version v1"});
+  // So that nothing but the service itself refuses it.
+  std::filesystem::permissions(lineage.dir().path(), std::filesystem::perms::all);
   lineage.Script({"version v2", "uid 65534"});
   pid_t second = lineage.Start();
   TestEvent failed = lineage.Await("test.failed", second);
