@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "benchmarks/restart/probe.h"
-#include "examples/demo/deployment.h"
+#include "tests/util/free_address.h"
 #include "zdd/net/address.h"
 
 namespace zdd {
@@ -14,7 +14,7 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 }  // namespace
 
 absl::StatusOr<LoneServer> LoneServer::Start(const Rig& rig) {
-  const absl::StatusOr<std::string> address = demo::FreeAddress();
+  const absl::StatusOr<std::string> address = FreeAddress();
   if (!address.ok()) return address.status();
   const std::string port = address->substr(address->rfind(':') + 1);
   absl::StatusOr<Process> process = Process::Start(
@@ -25,7 +25,7 @@ absl::StatusOr<LoneServer> LoneServer::Start(const Rig& rig) {
 }
 
 absl::StatusOr<LoneServer> LoneServer::StartBare(const Rig& rig) {
-  const absl::StatusOr<std::string> address = demo::FreeAddress();
+  const absl::StatusOr<std::string> address = FreeAddress();
   if (!address.ok()) return address.status();
   absl::StatusOr<Process> process =
       Process::Start({rig.bare_server, absl::StrCat("--listen=", *address), "--version_label=alone",

@@ -1,12 +1,9 @@
 #include "examples/demo/deployment.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -20,7 +17,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "examples/demo/processes.h"
-#include "zdd/base/owned_fd.h"
+#include "tests/util/free_address.h"
+#include "tests/util/processes.h"
 #include "zdd/base/status.h"
 
 namespace demo {
@@ -53,19 +51,8 @@ absl::Status Spawn(const std::vector<std::string>& words, const std::string& log
 
 }  // namespace
 
-absl::StatusOr<std::string> FreeAddress() {
-  zdd::OwnedFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof(address);
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    return zdd::ErrnoStatus(errno, "bind tcp://127.0.0.1:0");
-  }
-  return absl::StrCat("tcp://127.0.0.1:", ntohs(address.sin_port));
-}
-
 absl::StatusOr<Deployment> Deployment::Create(Options options) {
-  const absl::StatusOr<std::string> address = FreeAddress();
+  const absl::StatusOr<std::string> address = zdd::FreeAddress();
   if (!address.ok()) return address.status();
   Deployment deployment;
   deployment.options_ = std::move(options);
@@ -143,7 +130,7 @@ absl::Status Deployment::Stop() {
 
 absl::optional<pid_t> Deployment::AwaitSuccessor(absl::Duration timeout) const {
   std::vector<pid_t> children;
-  Await(timeout, [&] { return !(children = ChildrenOf(owner())).empty(); });
+  Await(timeout, [&] { return !(children = zdd::ChildrenOf(owner())).empty(); });
   if (children.empty()) return absl::nullopt;
   return children.back();
 }

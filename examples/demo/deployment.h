@@ -75,9 +75,6 @@ class Deployment {
   size_t log_read_ = 0;
 };
 
-// "tcp://127.0.0.1:PORT", a port that was free a moment ago.
-absl::StatusOr<std::string> FreeAddress();
-
 // Looks each millisecond whether `condition` holds. False: not within `timeout`.
 template <typename Condition>
 bool Await(absl::Duration timeout, Condition condition) {

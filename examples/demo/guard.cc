@@ -10,7 +10,7 @@
 #include <filesystem>
 
 #include "absl/types/optional.h"
-#include "examples/demo/processes.h"
+#include "tests/util/processes.h"
 
 namespace demo {
 namespace {
@@ -54,7 +54,7 @@ int AwaitEnd(pid_t child, const sigset_t& signals) {
 
 // The killed ones' children become ours, and are found in the next round.
 void KillDescendants() {
-  for (std::vector<pid_t> ours; !(ours = ChildrenOf(getpid())).empty();) {
+  for (std::vector<pid_t> ours; !(ours = zdd::ChildrenOf(getpid())).empty();) {
     for (pid_t pid : ours) kill(pid, SIGKILL);
     for (pid_t pid : ours) waitpid(pid, nullptr, 0);
   }

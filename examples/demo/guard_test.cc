@@ -12,6 +12,7 @@
 #include "absl/functional/function_ref.h"
 #include "examples/demo/processes.h"
 #include "gtest/gtest.h"
+#include "tests/util/processes.h"
 
 namespace demo {
 namespace {
@@ -122,11 +123,11 @@ TEST(ProcessesTest, KnowsChildrenAndTheirMemory) {
   if (child == 0) {
     for (;;) pause();
   }
-  EXPECT_EQ(ChildrenOf(getpid()), std::vector<pid_t>{child});
+  EXPECT_EQ(zdd::ChildrenOf(getpid()), std::vector<pid_t>{child});
   EXPECT_GT(ResidentKib(child), 0);
   kill(child, SIGKILL);
   EXPECT_EQ(waitpid(child, nullptr, 0), child);
-  EXPECT_TRUE(ChildrenOf(getpid()).empty());
+  EXPECT_TRUE(zdd::ChildrenOf(getpid()).empty());
   EXPECT_EQ(ResidentKib(child), 0);
 }
 

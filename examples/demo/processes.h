@@ -1,6 +1,6 @@
-// What /proc tells of other processes.
+// What an operator looks up in files: the memory of a process, a pid.
 //
-// Threads: any. Errors: a process that is gone has no children and no memory.
+// Threads: any. Errors: none; what is not there is 0, or empty.
 #ifndef EXAMPLES_DEMO_PROCESSES_H_
 #define EXAMPLES_DEMO_PROCESSES_H_
 
@@ -8,12 +8,8 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace demo {
-
-// The children of `pid`, zombies included.
-std::vector<pid_t> ChildrenOf(pid_t pid);
 
 // VmRSS, or 0.
 int64_t ResidentKib(pid_t pid);

@@ -1,9 +1,7 @@
 // An example server is replaced, fails to be, and is stopped, while clients hammer it: what the
 // test server of this folder goes through, for a program that is a user's. The first argument names
 // it.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -19,8 +17,10 @@
 #include "absl/strings/str_cat.h"
 #include "tests/load/load_client.h"
 #include "tests/process/embedded_server.h"
+#include "tests/util/free_address.h"
 #include "zdd/base/owned_fd.h"
 #include "zdd/base/time.h"
+#include "zdd/net/address.h"
 
 namespace zdd {
 namespace {
@@ -30,24 +30,14 @@ std::string* program;
 const absl::Duration kLong = absl::Seconds(30);
 constexpr char kGet[] = "GET / HTTP/1.1\r\nHost: zdd\r\n\r\n";
 
-int FreePort() {
-  OwnedFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  return ntohs(address.sin_port);
-}
-
 // One connection, byte by byte.
 class Client {
  public:
-  explicit Client(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  explicit Client(const std::string& server) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const Address address = Address::Parse(server).value();
     const timeval limit = {absl::ToInt64Seconds(kLong), 0};
     setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    EXPECT_EQ(connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(connect(fd_.get(), address.sockaddr(), address.size()), 0);
   }
 
   void Send(const std::string& bytes) {
@@ -137,13 +127,12 @@ class EmbedTest : public ::testing::Test {
 
   // What a new connection is answered.
   std::string Get() {
-    Client client(port_);
+    Client client(address_);
     client.Send(kGet);
     return client.Answer();
   }
 
-  const int port_ = FreePort();
-  const std::string address_ = absl::StrCat("tcp://127.0.0.1:", port_);
+  const std::string address_ = FreeAddress().value();
   EmbeddedServer server_{*program, {address_, "1s"}};
 };
 
@@ -180,20 +169,20 @@ TEST_F(EmbedTest, ServesOnWhenItsSuccessorFails) {
   server_.Signal(first, SIGUSR2);
   server_.Await("keeps serving");
   Await(1, "serving");
-  // In standby: a stop of the successor is its wish to be rolled back.
+  // Its number is not given again. In standby: a stop of the successor is its wish to be rolled back.
   server_.Install(*program);
   server_.Signal(first, SIGUSR2);
   Await(1, "standby");
   const pid_t second = server_.ChildOf(first);
-  Until([&] { return Answers(*load, "2") > 100; });
+  Until([&] { return Answers(*load, "3") > 100; });
   server_.Signal(second, SIGTERM);
   server_.Await("keeps serving");
-  Await(2, "failed");
+  Await(3, "failed");
   Await(1, "serving");
   EXPECT_TRUE(absl::StrContains(Get(), "X-Version: 1\r\n")) << server_.log();
   // Then all the same it can be replaced.
-  const pid_t third = Replace(first, 3);
-  EXPECT_TRUE(load->AwaitVersion("3", kLong));
+  const pid_t third = Replace(first, 4);
+  EXPECT_TRUE(load->AwaitVersion("4", kLong));
   EXPECT_EQ(server_.AwaitExit(first), 0);
   const LoadReport report = load->Stop();
   EXPECT_EQ(report.lost(), 0) << report.ToTable() << server_.log();
@@ -217,10 +206,10 @@ TEST_F(EmbedTest, AStopEndsIdleConnectionsAndFinishesBusyOnes) {
   const pid_t pid = StartFirst();
   auto idle = Load({{.kind = LoadKind::kIdle, .connections = 16}});
   Until([&] { return idle->Peek().Sum().count(LoadOutcome::kOk) == 16; });
-  Client silent(port_);
-  Client half_asked(port_);
+  Client silent(address_);
+  Client half_asked(address_);
   half_asked.Send("GET / HTTP/1.1\r\n");
-  Client second_asked(port_);  // as idle as any, but for a part of a second request
+  Client second_asked(address_);  // as idle as any, but for a part of a second request
   second_asked.Send(kGet);
   EXPECT_TRUE(absl::StrContains(second_asked.Answer(), "X-Version: 1\r\n"));
   second_asked.Send("GET / HTTP/1.1\r\n");
@@ -240,10 +229,10 @@ TEST_F(EmbedTest, AStopEndsIdleConnectionsAndFinishesBusyOnes) {
 
 TEST_F(EmbedTest, TheLastAnswerArrivesWhateverItsClientSendsOrEnds) {
   const pid_t pid = StartFirst();
-  Client silent(port_);
-  Client sends_more(port_);
+  Client silent(address_);
+  Client sends_more(address_);
   sends_more.Send("GET / HTTP/1.1\r\n");
-  Client ends(port_);
+  Client ends(address_);
   ends.Send("GET / HTTP/1.1\r\n");
   Get();
   server_.Signal(pid, SIGTERM);

@@ -8,16 +8,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "tests/util/processes.h"
 #include "zdd/base/time.h"
 
 extern char** environ;
@@ -28,30 +27,6 @@ namespace {
 // How long a look for something that no descriptor tells (a process has ended) waits before the
 // next one.
 constexpr absl::Duration kLookAgain = absl::Milliseconds(2);
-
-// proc(5): "pid (name) state parent ...".
-bool IsLivingChild(const std::string& pid, pid_t parent) {
-  std::string text;
-  std::getline(std::ifstream("/proc/" + pid + "/stat"), text);
-  const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return false;
-  std::istringstream rest(text.substr(name_end + 1));
-  char state = 'X';
-  pid_t its_parent = 0;
-  rest >> state >> its_parent;
-  return its_parent == parent && state != 'Z' && state != 'X';
-}
-
-std::vector<pid_t> LivingChildrenOf(pid_t parent) {
-  std::vector<pid_t> children;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename();
-    pid_t pid;
-    if (absl::SimpleAtoi(name, &pid) && IsLivingChild(name, parent)) children.push_back(pid);
-  }
-  return children;
-}
 
 }  // namespace
 
@@ -70,7 +45,7 @@ EmbeddedServer::EmbeddedServer(const std::string& program, std::vector<std::stri
 
 EmbeddedServer::~EmbeddedServer() {
   // One that is killed may have started another just before.
-  for (std::vector<pid_t> left; !(left = LivingChildrenOf(getpid())).empty();) {
+  for (std::vector<pid_t> left; !(left = ChildrenOf(getpid())).empty();) {
     for (pid_t pid : left) {
       kill(pid, SIGKILL);
       waitpid(pid, nullptr, 0);
@@ -153,7 +128,10 @@ void EmbeddedServer::AwaitNobody(absl::Duration limit) {
 }
 
 pid_t EmbeddedServer::ChildOf(pid_t pid) const {
-  const std::vector<pid_t> children = LivingChildrenOf(pid);
+  std::vector<pid_t> children = ChildrenOf(pid);
+  children.erase(std::remove_if(children.begin(), children.end(),
+                                [](pid_t child) { return !IsLiving(child); }),
+                 children.end());
   EXPECT_EQ(children.size(), 1u) << "children of pid " << pid << "\n" << log_;
   return children.empty() ? 0 : children.front();
 }

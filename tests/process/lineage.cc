@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "tests/util/processes.h"
 #include "zdd/base/time.h"
 
 extern char** environ;
@@ -194,22 +195,12 @@ int Lineage::AwaitExit(pid_t pid, absl::Duration limit) {
   return 256;
 }
 
-bool Lineage::Alive(pid_t pid) const {
-  std::ifstream stat(absl::StrCat("/proc/", pid, "/stat"));
-  std::string text;
-  std::getline(stat, text);
-  size_t paren = text.rfind(')');
-  return paren != std::string::npos && text[paren + 2] != 'Z' && text[paren + 2] != 'X';
-}
+bool Lineage::Alive(pid_t pid) const { return IsLiving(pid); }
 
 void Lineage::AwaitStopped(pid_t pid) {
   const Instant deadline = MonotonicNow() + absl::Seconds(20);
   while (MonotonicNow() < deadline) {
-    std::ifstream stat(absl::StrCat("/proc/", pid, "/stat"));
-    std::string text;
-    std::getline(stat, text);
-    size_t paren = text.rfind(')');
-    if (paren != std::string::npos && text[paren + 2] == 'T') return;
+    if (StateOf(pid) == 'T') return;
     poll(nullptr, 0, kLookAgainMs);
   }
   ADD_FAILURE() << "pid " << pid << " was not stopped\n" << History();
