@@ -98,7 +98,7 @@ TEST_F(OtherUsersTest, AWorkingDirectoryThatIsClosedToUsIsNotTakenForABadProgram
               request.command = {"/bin/true"};
               absl::Status status = Spawn(image, request).status();
               if (!absl::IsPermissionDenied(status)) return 2;
-              return absl::StrContains(status.message(), "the working directory") ? 0 : 3;
+              return absl::StrContains(status.message(), "enter working directory") ? 0 : 3;
             }),
             0);
 }
