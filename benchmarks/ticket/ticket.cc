@@ -162,14 +162,14 @@ AskCost AskAll(Callback what) {
     if (what == Callback::kEndsItsTicket) ticket->OnAsk([ticket](Ask) { ticket->Reset(); });
   }
   table->BeginDraining();
-  Reach reach;
-  reach.goodbye = Reach::kAll;
+  Reaches reaches;
+  reaches[0].goodbye = Reach::kAll;
   AskTally tally;
   AskCost cost;
   const int chunks = table->chunk_count();
   for (int i = 0; i < chunks; ++i) {
     const Instant began = MonotonicNow();
-    table->AskChunk(i, reach, &tally);
+    table->AskChunk(i, reaches, &tally);
     const double us = absl::ToDoubleMicroseconds(MonotonicNow() - began);
     cost.total_ms += us / 1000;
     cost.worst_us = std::max(cost.worst_us, us);
@@ -195,7 +195,7 @@ void MeasureWalks(Bars* bars) {
   std::vector<Ticket> tickets;
   for (int i = 0; i < kTickets; ++i) tickets.push_back(table->Enter(kind));
   table->BeginDraining();
-  const Reach nothing_due;
+  const Reaches nothing_due;
   AskTally tally;
   double walk_ms = std::numeric_limits<double>::infinity();
   double count_ms = walk_ms;

@@ -7,6 +7,10 @@
 namespace zdd {
 namespace {
 
+bool IsMoving(const TicketSlot& slot) {
+  return (slot.life.load(std::memory_order_seq_cst) & TicketFlags::kMoving) != 0;
+}
+
 bool IsBusy(const TicketSlot& slot) {
   return (slot.life.load(std::memory_order_seq_cst) & TicketFlags::kBusy) != 0;
 }
@@ -57,6 +61,7 @@ bool DoFromOutside(const TicketSlot& slot, Ask ask, AskTally* tally) {
 }
 
 void AskPinned(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally) {
+  if (IsMoving(*slot)) return;
   const bool busy = IsBusy(*slot);
   const Ask level = std::max(LevelOf(*slot), DueFor(*core, *slot, reach, busy));
   slot->level.store(static_cast<uint8_t>(level), std::memory_order_relaxed);
@@ -73,7 +78,8 @@ void AskPinned(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally*
 }  // namespace
 
 void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally) {
-  if (slot->life.load(std::memory_order_acquire) == TicketFlags::kFree) return;
+  const uint8_t life = slot->life.load(std::memory_order_acquire);
+  if (life == TicketFlags::kFree || (life & TicketFlags::kMoving) != 0) return;
   const bool busy = IsBusy(*slot);
   // Without the pin, so that a walk over tickets that have heard everything costs a read of each.
   if (DueFor(*core, *slot, reach, busy) <= LevelOf(*slot) &&
@@ -81,6 +87,22 @@ void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* 
     return;
   }
   core->WithPin(slot, [=] { AskPinned(core, slot, reach, tally); });
+}
+
+AskedToMove AskToMove(TicketCore* core, TicketSlot* slot) {
+  AskedToMove result = AskedToMove::kNo;
+  core->WithPin(slot, [&] {
+    if (IsMoving(*slot) || LevelOf(*slot) != Ask::kNone) return;
+    if (slot->done.load(std::memory_order_relaxed) != 0) return;  // it has come back
+    slot->level.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);
+    const bool busy = IsBusy(*slot);
+    result = busy ? AskedToMove::kBusy : AskedToMove::kSilent;
+    if (!HasCallback(*slot)) return;
+    slot->told.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);
+    if (!busy) result = AskedToMove::kIdle;
+    core->RunCallback(slot, Ask::kMigrate);
+  });
+  return result;
 }
 
 }  // namespace zdd

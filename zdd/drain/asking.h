@@ -5,6 +5,7 @@
 #ifndef ZDD_DRAIN_ASKING_H_
 #define ZDD_DRAIN_ASKING_H_
 
+#include <array>
 #include <cstdint>
 
 #include "zdd/drain/reach.h"
@@ -14,13 +15,23 @@ namespace zdd {
 
 // What came of asking some tickets.
 struct AskTally {
-  int64_t raced = 0;      // closed from outside just when bytes came in
+  std::array<int64_t, kDrainClassesMax> live = {};  // seen alive, by class
+  int64_t raced = 0;                                // closed from outside just when bytes came in
   int64_t strangers = 0;  // the fd was no longer this ticket's socket: not touched
 };
 
 // Asks the ticket in `slot`, if there is one, what `reach` says is due and it has not heard. A busy
 // one is never asked to close when idle; it is looked at again in the next pass.
 void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally);
+
+// Asks the ticket in `slot` to move, if it has not been asked anything yet.
+enum class AskedToMove {
+  kNo,      // it is gone, moving, or was asked already
+  kBusy,    // it moves when its request is done
+  kIdle,    // its callback was told, and it has not gone at once
+  kSilent,  // idle, without a callback: it is to be woken by its AskedFd
+};
+AskedToMove AskToMove(TicketCore* core, TicketSlot* slot);
 
 }  // namespace zdd
 

@@ -27,6 +27,7 @@
 #define ZDD_DRAIN_DRAIN_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +37,7 @@
 #include "zdd/base/time.h"
 #include "zdd/drain/drain_machine.h"
 #include "zdd/drain/drain_report.h"
+#include "zdd/drain/migrate_wave.h"
 #include "zdd/drain/plan.h"
 #include "zdd/drain/ticket_table.h"
 
@@ -47,8 +49,13 @@ class Drain {
   static constexpr absl::Duration kTickBudget = absl::Milliseconds(1);
   // Tickets that leave are counted so often at the most.
   static constexpr absl::Duration kRecountPeriod = absl::Milliseconds(1);
+  // Between two looks at the clock while tickets are asked to move.
+  static constexpr int kTicketsAtOnce = 64;
   // Passes over all tickets take at most this share of the loop's time: 1/20.
   static constexpr int kPassShare = 20;
+
+  // Tickets that were asked to move, or have left to do so, and are not gone.
+  static constexpr int kMoveCredit = 128;
 
   explicit Drain(std::shared_ptr<TicketTable> table);
   ~Drain();
@@ -57,6 +64,19 @@ class Drain {
 
   // Begins; Tick follows. A second call changes the reason and nothing else.
   void Begin(const DrainPlan& plan, absl::string_view reason, Instant now);
+
+  // From now on tickets of these kinds are asked to move, and hear no goodbye meanwhile. `pending`
+  // says how many connections have left their server and not yet this process. May come before
+  // Begin: then nothing but this is asked.
+  void Move(const std::vector<std::string>& kinds, std::function<int()> pending, Instant now);
+
+  // No more can move: those who are left hear their goodbye, spread as the plan says. Tick follows.
+  void EndMoving(Instant now);
+  bool moving() const { return wave_ != nullptr; }
+
+  // A connection that was given to Migrate() has moved, or has come back.
+  void Moved(Ticket ticket);
+  void CameBack(const Ticket& ticket);
 
   // Does what is due, and answers when it wants to be called again: `now` means after one turn of
   // the loop, InfiniteDuration() never. To be called then, and whenever the table wakes, also after
@@ -70,7 +90,8 @@ class Drain {
   // Cuts everything, from now on, over the plan's cut_spread. Tick follows.
   void Cut(Instant now);
 
-  DrainState state() const { return machine_.state(); }
+  // Of the class that is least far.
+  DrainState state() const;
   // Whether new work is still wanted: before the drain, and in its delay.
   bool accepting() const {
     return state() == DrainState::kServing || state() == DrainState::kDelay;
@@ -81,14 +102,36 @@ class Drain {
   DrainReport report(Instant now) const;
 
  private:
+  // Kinds of work with a plan of their own, or whatever has none: class 0.
+  struct Class {
+    DrainMachine machine;
+    std::string kind;
+    int64_t live = 1;  // in the last pass
+  };
+
   Instant Work(Instant now);
   bool Walk(Instant now);
+  void BeginWork();
+  void BeginPass(Instant now);
   void EndPass();
   void Finish(Instant now);
+  Class* ClassFor(const std::string& kind);
+  void BeginClass(Class* drain_class, Instant now);
+  bool Advance(Instant now);
+  Instant NextOfMachines() const;
+  Reaches reaches() const;
 
   const std::shared_ptr<TicketTable> table_;
-  DrainMachine machine_;
+  DrainPlan plan_;
+  std::vector<Class> classes_;
+  bool began_ = false;
+  bool drained_ = false;
   bool ticking_ = false;
+
+  std::unique_ptr<MigrateWave> wave_;
+  std::function<int()> pending_;
+  int64_t moved_ = 0;
+  int64_t came_back_ = 0;
 
   Instant armed_at_ = -absl::InfiniteDuration();
   Instant recount_at_ = absl::InfiniteDuration();
@@ -97,7 +140,7 @@ class Drain {
   bool pass_wanted_ = false;
   bool walking_ = false;
   int chunk_ = 0;
-  Reach pass_reach_;
+  Reaches pass_reaches_;
   absl::Duration pass_cost_;
   Instant pass_not_before_ = -absl::InfiniteDuration();
 

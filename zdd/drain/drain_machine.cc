@@ -46,9 +46,10 @@ absl::string_view DrainStateName(DrainState state) {
   return "unknown";
 }
 
-void DrainMachine::Begin(const DrainPlan& plan, Instant now) {
+void DrainMachine::Begin(const DrainPlan& plan, Instant now, bool goodbye) {
   if (state_ != DrainState::kServing) return;
   plan_ = plan;
+  goodbye_ = goodbye;
   state_ = DrainState::kDelay;
   began_ = last_ = next_ = now;
 }
@@ -85,6 +86,8 @@ void DrainMachine::Transition(Instant now, int64_t live) {
 }
 
 void DrainMachine::AdvanceWaves(Instant now) {
+  if (held_ && now >= HoldEnd()) Resume(now);
+  if (held_ || !goodbye_) return;
   awake_ += std::min(now - last_, StepMax(plan_.spread));
   reach_.goodbye = std::max(reach_.goodbye, Share(awake_, plan_.spread));
   AdvanceIdleWave();
@@ -122,8 +125,16 @@ void DrainMachine::EndPass(Instant now) {
   next_ = NextTick(now);
 }
 
+void DrainMachine::Resume(Instant now) {
+  if (!held_) return;
+  held_ = false;
+  plan_.spread = std::clamp(HoldEnd() - now, absl::ZeroDuration(), plan_.spread);
+  next_ = std::min(next_, now);
+}
+
 void DrainMachine::Stop() {
   if (state_ == DrainState::kServing || state_ == DrainState::kDrained) return;
+  held_ = false;
   plan_.delay = plan_.spread = plan_.grace = absl::ZeroDuration();
   Hurry();
 }
@@ -155,6 +166,10 @@ Instant DrainMachine::NextTick(Instant now) const {
       next = std::min(began_ + plan_.delay, CutTime());
       break;
     case DrainState::kAsking:
+      if (!goodbye_ || held_) {
+        next = held_ && goodbye_ ? HoldEnd() : CutTime();
+        break;
+      }
       next = std::min({pass_.began + Period(plan_.spread), CutTime(), NextIdleStep(now)});
       break;
     case DrainState::kWaiting:
@@ -183,6 +198,8 @@ Instant DrainMachine::idle_end() const {
     return std::min(began_ + plan_.delay + plan_.spread + plan_.grace, end());
   }
   if (state_ != DrainState::kAsking) return last_;
+  if (!goodbye_) return end();
+  if (held_) return std::min(HoldEnd() + plan_.grace, end());
   return std::min(last_ + std::max(absl::ZeroDuration(), plan_.spread + plan_.grace - awake_),
                   end());
 }

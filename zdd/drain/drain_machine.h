@@ -51,8 +51,14 @@ absl::string_view DrainStateName(DrainState state);  // "waiting"
 
 class DrainMachine {
  public:
-  // A second call changes nothing. REQUIRES: the plan fits (see Fitted).
-  void Begin(const DrainPlan& plan, Instant now);
+  // A second call changes nothing. Without `goodbye` nothing is asked before the cut. REQUIRES: the
+  // plan fits (see Fitted); its classes are not looked at.
+  void Begin(const DrainPlan& plan, Instant now, bool goodbye = true);
+
+  // The waves stand still, since the tickets are being moved: until Resume(), or until only `grace`
+  // is left before the cut; the goodbyes are then spread over what time there is. Stop ends it too.
+  void Hold() { held_ = true; }
+  void Resume(Instant now);
 
   // `live`: tickets in flight now.
   void Tick(Instant now, int64_t live);
@@ -94,6 +100,7 @@ class DrainMachine {
   void Hurry();
   void Transition(Instant now, int64_t live);
   Instant CutTime() const;
+  Instant HoldEnd() const { return CutTime() - plan_.grace; }
   Instant NextTick(Instant now) const;
   Instant NextIdleStep(Instant now) const;
 
@@ -103,6 +110,8 @@ class DrainMachine {
   Instant began_;
   Instant last_;  // the last tick
   Instant next_ = absl::InfiniteDuration();
+  bool goodbye_ = true;
+  bool held_ = false;
   bool jumped_ = false;
   bool hurry_ = false;                            // Stop() or Cut() since then
   Instant asked_cut_ = absl::InfiniteDuration();  // by Cut()

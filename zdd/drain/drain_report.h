@@ -1,6 +1,6 @@
 // DrainProgress says how a drain stands, DrainReport how it went. Plain data.
 //
-// When drained: entered == finished + closed + cut + late.
+// When drained: entered == finished + moved + closed + cut + late.
 //
 // Threads: values.
 #ifndef ZDD_DRAIN_DRAIN_REPORT_H_
@@ -41,12 +41,15 @@ struct DrainReport {
 
   int64_t entered = 0;   // in flight at the beginning, and since then
   int64_t finished = 0;  // left by themselves, before they were asked
+  int64_t moved = 0;     // their connection went to the successor
   int64_t closed = 0;    // left after their goodbye
   int64_t cut = 0;       // left after they were told to close now
   int64_t late = 0;      // still there at the end, or entered after it
   // Closed when idle, but bytes came in between the last look and the close: this request may have
   // got no answer.
   int64_t lost_race = 0;
+  // Connections that were to move and came back: refused, or not acknowledged in time.
+  int64_t came_back = 0;
   // Tickets that outlived their fd, which is a bug of the server's: nothing was done to whoever has
   // that number now.
   int64_t outlived_fd = 0;

@@ -40,7 +40,32 @@ absl::Status Validate(const DrainPlan& plan) {
     absl::Status status = CheckField(name, value);
     if (!status.ok()) return status;
   }
+  if (plan.classes.size() >= kDrainClassesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("drain plan: too many classes (",
+                                                   plan.classes.size(), "), at most ",
+                                                   kDrainClassesMax - 1));
+  }
+  for (const auto& [kind, own] : plan.classes) {
+    const std::pair<absl::string_view, absl::optional<absl::Duration>> own_fields[] = {
+        {"spread", own.spread}, {"grace", own.grace}, {"deadline", own.deadline}};
+    for (const auto& [name, value] : own_fields) {
+      absl::Status status =
+          CheckField(absl::StrCat("classes[\"", kind, "\"].", name), value.value_or(plan.linger));
+      if (!status.ok()) return status;
+    }
+  }
   return absl::OkStatus();
+}
+
+DrainPlan PlanOf(const DrainPlan& plan, const std::string& kind) {
+  DrainPlan of = plan;
+  of.classes.clear();
+  auto own = plan.classes.find(kind);
+  if (own == plan.classes.end()) return of;
+  of.spread = own->second.spread.value_or(plan.spread);
+  of.grace = own->second.grace.value_or(plan.grace);
+  of.deadline = own->second.deadline.value_or(plan.deadline);
+  return of;
 }
 
 FittedPlan Fitted(const DrainPlan& given) {

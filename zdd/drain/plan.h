@@ -15,13 +15,25 @@
 #ifndef ZDD_DRAIN_PLAN_H_
 #define ZDD_DRAIN_PLAN_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 
 namespace zdd {
+
+// What one kind of work (the name of its listener, or what Service::Enter was given) has of its own
+// in a plan; what is not given is the plan's.
+struct DrainClass {
+  absl::optional<absl::Duration> spread;
+  absl::optional<absl::Duration> grace;
+  absl::optional<absl::Duration> deadline;
+  // False: it hears nothing before its deadline. For work without a goodbye, a job say.
+  bool goodbye = true;
+};
 
 struct DrainPlan {
   // Lame duck: the service goes on as before while load balancers learn that it is not ready.
@@ -39,10 +51,17 @@ struct DrainPlan {
   absl::Duration cut_spread = absl::Seconds(1);
   // How long those that were cut have to end their tickets before they are named in the report.
   absl::Duration linger = absl::Seconds(2);
+  // By the name of the kind; at most kDrainClassesMax - 1.
+  std::map<std::string, DrainClass> classes;
 };
+
+inline constexpr int kDrainClassesMax = 32;
 
 // Ok if every duration is finite and none is negative.
 absl::Status Validate(const DrainPlan& plan);
+
+// The plan for work of that kind: without classes.
+DrainPlan PlanOf(const DrainPlan& plan, const std::string& kind);
 
 struct FittedPlan {
   DrainPlan plan;

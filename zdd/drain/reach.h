@@ -10,10 +10,12 @@
 #ifndef ZDD_DRAIN_REACH_H_
 #define ZDD_DRAIN_REACH_H_
 
+#include <array>
 #include <cstdint>
 
 #include "zdd/base/time.h"
 #include "zdd/drain/ask.h"
+#include "zdd/drain/plan.h"
 
 namespace zdd {
 
@@ -28,6 +30,9 @@ struct Reach {
 
   friend bool operator==(const Reach&, const Reach&) = default;
 };
+
+// Of each class of a plan; class 0 is whatever has none of its own.
+using Reaches = std::array<Reach, kDrainClassesMax>;
 
 inline Ask Due(const Reach& reach, uint32_t place, bool busy, Instant entered) {
   if (place < reach.cut) return Ask::kCloseNow;

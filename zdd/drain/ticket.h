@@ -30,9 +30,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "zdd/base/owned_fd.h"
 #include "zdd/drain/ask.h"
 #include "zdd/drain/ticket_flags.h"
 
@@ -95,6 +97,16 @@ class [[nodiscard]] Ticket {
   // It must not block. It may end the ticket, enter others, stop the service. A second callback
   // replaces the first one and hears only what that had not heard.
   void OnAsk(absl::AnyInvocable<void(Ask)> callback);
+
+  // Gives the connection to the successor, which goes on where this server stops: for a server that
+  // was asked kMigrate, at a quiet point. No operation on `fd` may be pending in this process, and
+  // it is in no epoll set; `state` is what was read and not yet parsed, what is not yet written,
+  // and whatever else the server knows of the connection, in the format of its listener. Never call
+  // shutdown() on a duplicate afterwards. Ends this ticket, of whose callback none runs any more.
+  // If it cannot move (nobody takes it, no successor), it comes back by its listener, as one that
+  // was moved here does: with this state, and told its goodbye. Wait-free but for a lock of its
+  // own. REQUIRES: `fd` is the one that was given to Enter().
+  void Migrate(OwnedFd fd, std::string state) &&;
 
  private:
   friend class TicketTable;

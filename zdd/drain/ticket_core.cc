@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -55,10 +56,13 @@ TicketSlot* TicketCore::EnterSlowly(uint8_t kind, int fd) {
   Ask due = Ask::kNone;
   if (draining) {
     // A wave may pass this place between the look at it and the birth: then the next pass asks.
+    const BornWith& born_with = born_with_[class_of_[kind].load(std::memory_order_relaxed)];
     Reach reach;
-    reach.goodbye = goodbye_.load(std::memory_order_relaxed);
-    reach.cut = cut_.load(std::memory_order_relaxed);
+    reach.goodbye = born_with.goodbye.load(std::memory_order_relaxed);
+    reach.cut = born_with.cut.load(std::memory_order_relaxed);
     due = Due(reach, PlaceOf(*slot), /*busy=*/true, absl::InfiniteDuration());
+    const uint64_t moving = moving_[kind].load(std::memory_order_relaxed);
+    if ((moving >> BucketOf(*slot) & 1) != 0) due = std::max(due, Ask::kMigrate);
   }
   slot->level.store(static_cast<uint8_t>(due), std::memory_order_relaxed);
   slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
@@ -91,6 +95,44 @@ void TicketCore::PutClean(Magazine* mine, TicketSlot* slot) {
   slot->done.store(0, std::memory_order_relaxed);
   slot->has_callback.store(0, std::memory_order_relaxed);
   Put(mine, slot);
+}
+
+// ---- Moving
+
+// The drain may be using the fd, or running the callback: as in Leave() we wait for it, and then
+// nobody touches them any more.
+void TicketCore::Migrate(TicketSlot* slot, OwnedFd fd, std::string state) {
+  absl::AnyInvocable<void(Ask)> callback;  // dies last: what it holds may be anything
+  if (PinHeld* held = FindHeld(slot); held != nullptr) {
+    slot->life.store(TicketFlags::kLive | TicketFlags::kMoving, std::memory_order_seq_cst);
+    held->replacement = nullptr;
+    held->replaced = true;
+  } else {
+    slot->life.exchange(TicketFlags::kLive | TicketFlags::kMoving, std::memory_order_seq_cst);
+    WaitWhile(slot->pin);
+    callback = std::exchange(slot->callback, nullptr);
+    slot->has_callback.store(0, std::memory_order_relaxed);
+  }
+  {
+    MutexLock lock(&sink_mutex_);
+    if (sink_) return sink_(slot, std::move(fd), std::move(state));
+  }
+  Leave(slot);  // the service is gone: nobody could bring it back
+}
+
+void TicketCore::SetMigrateSink(MigrateSink sink) {
+  MutexLock lock(&sink_mutex_);
+  std::swap(sink_, sink);
+}
+
+// `done` keeps that it was asked to move, so that it is not asked again.
+void TicketCore::Revive(TicketSlot* slot, Ask level) {
+  const auto old = static_cast<Ask>(slot->level.load(std::memory_order_relaxed));
+  if (old >= Ask::kGoodbye) level = std::max(level, old);
+  slot->level.store(static_cast<uint8_t>(level), std::memory_order_relaxed);
+  slot->told.store(0, std::memory_order_relaxed);
+  slot->done.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);
+  slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
 }
 
 // ---- Pins and callbacks
@@ -190,9 +232,11 @@ std::vector<TicketSlot*> TicketCore::TakeWaiting() {
   return std::exchange(waiting_, {});
 }
 
-void TicketCore::SetReach(const Reach& reach) {
-  goodbye_.store(reach.goodbye, std::memory_order_relaxed);
-  cut_.store(reach.cut, std::memory_order_relaxed);
+void TicketCore::SetReach(const Reaches& reaches) {
+  for (int i = 0; i < kDrainClassesMax; ++i) {
+    born_with_[i].goodbye.store(reaches[i].goodbye, std::memory_order_relaxed);
+    born_with_[i].cut.store(reaches[i].cut, std::memory_order_relaxed);
+  }
 }
 
 void TicketCore::SetCoarseTime(Instant now) {
@@ -202,23 +246,26 @@ void TicketCore::SetCoarseTime(Instant now) {
 // ---- AskedFds
 
 int TicketCore::AskedFd(const TicketSlot* slot) {
-  const uint32_t bucket = PlaceOf(*slot) / (Reach::kAll / kBuckets);
+  const uint8_t kind = slot->kind.load(std::memory_order_relaxed);
+  const int bucket = BucketOf(*slot);
   MutexLock lock(&asking_mutex_);
-  OwnedFd& fd = asked_fds_[bucket];
-  const bool signalled = (signalled_ >> bucket & 1) != 0;
+  OwnedFd& fd = asked_fds_[kind * kBuckets + bucket];
+  const bool signalled = (signalled_[kind] >> bucket & 1) != 0;
   if (!fd.valid()) fd = OwnedFd(eventfd(signalled ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK));
   return fd.get();
 }
 
 // Bucket by bucket, each when all its tickets have been asked: nobody is woken for nothing, or
 // would find his eventfd readable long before he is asked.
-void TicketCore::SignalAsked(uint64_t reached) {
-  const uint64_t buckets = reached / (Reach::kAll / kBuckets);
+void TicketCore::SignalAsked(uint8_t kind, uint64_t buckets) {
   MutexLock lock(&asking_mutex_);
-  for (uint64_t i = 0; i < buckets; ++i) {
-    if ((signalled_ >> i & 1) != 0) continue;
-    signalled_ |= uint64_t{1} << i;
-    if (asked_fds_[i].valid()) eventfd_write(asked_fds_[i].get(), 1);
+  const uint64_t fresh = buckets & ~signalled_[kind];
+  if (fresh == 0) return;
+  signalled_[kind] |= fresh;
+  for (int i = 0; i < kBuckets; ++i) {
+    if ((fresh >> i & 1) == 0) continue;
+    auto fd = asked_fds_.find(kind * kBuckets + i);
+    if (fd != asked_fds_.end() && fd->second.valid()) eventfd_write(fd->second.get(), 1);
   }
 }
 

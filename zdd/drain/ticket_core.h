@@ -17,7 +17,9 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -33,8 +35,11 @@ namespace zdd {
 
 class TicketCore : public TicketSlab {
  public:
-  // AskedFds are shared by the tickets of one bucket: 1/64 of all places.
+  // AskedFds are shared by the tickets of one kind and bucket: 1/64 of all places.
   static constexpr int kBuckets = 64;
+  static constexpr int kKindsMax = 256;
+
+  using MigrateSink = absl::AnyInvocable<void(TicketSlot* slot, OwnedFd fd, std::string state)>;
 
   // `first_place`: that of slot 0.
   static std::shared_ptr<TicketCore> Create(Instant (*clock)(), uint32_t first_place);
@@ -61,8 +66,27 @@ class TicketCore : public TicketSlab {
   }
   void OnAsk(TicketSlot* slot, absl::AnyInvocable<void(Ask)> callback);
   int AskedFd(const TicketSlot* slot);
+  void Migrate(TicketSlot* slot, OwnedFd fd, std::string state);
 
   // ---- For the drain's thread.
+
+  void SetMigrateSink(MigrateSink sink);
+
+  // A ticket that was given to Migrate() and has come back: live as if just entered, with nothing
+  // told and at least `level`.
+  void Revive(TicketSlot* slot, Ask level);
+
+  // Which of the plan's classes the kind belongs to.
+  void SetClass(uint8_t kind, uint8_t drain_class) {
+    class_of_[kind].store(drain_class, std::memory_order_relaxed);
+  }
+  uint8_t ClassOf(uint8_t kind) const { return class_of_[kind].load(std::memory_order_relaxed); }
+  uint8_t ClassOf(const TicketSlot& slot) const {
+    return ClassOf(slot.kind.load(std::memory_order_relaxed));
+  }
+  int BucketOf(const TicketSlot& slot) const {
+    return static_cast<int>(PlaceOf(slot) / (Reach::kAll / kBuckets));
+  }
 
   // Where a ticket stands in the waves: an odd multiple of its slot's number, from a random start.
   // Even over any run of numbers, and the same for the life of the slot.
@@ -71,10 +95,15 @@ class TicketCore : public TicketSlab {
   }
 
   // What tickets are born with in the mode kDraining.
-  void SetReach(const Reach& reach);
+  void SetReach(const Reaches& reaches);
+  // Tickets of these kinds and buckets have been asked to move, so others like them are born so.
+  void SetMoving(uint8_t kind, uint64_t buckets) {
+    moving_[kind].store(buckets, std::memory_order_relaxed);
+  }
   void SetWake(absl::AnyInvocable<void()> wake);
   void Arm();
-  void SignalAsked(uint64_t reached);
+  // All tickets of that kind in these buckets (a bit for each) have been asked.
+  void SignalAsked(uint8_t kind, uint64_t buckets);
   std::vector<TicketSlot*> TakeWaiting();
 
   // Takes the pin (waiting for a callback that is being replaced), runs `use` if the slot is live,
@@ -131,8 +160,13 @@ class TicketCore : public TicketSlab {
   alignas(64) Instant (*const clock_)();
   const uint32_t first_place_;
   std::atomic<int64_t> coarse_ns_;
-  std::atomic<uint64_t> goodbye_{0};  // of the published reach
-  std::atomic<uint64_t> cut_{0};
+  struct BornWith {
+    std::atomic<uint64_t> goodbye{0};  // of the published reach
+    std::atomic<uint64_t> cut{0};
+  };
+  std::array<BornWith, kDrainClassesMax> born_with_;
+  std::array<std::atomic<uint8_t>, kKindsMax> class_of_ = {};
+  std::array<std::atomic<uint64_t>, kKindsMax> moving_ = {};
 
   // True: the next event wakes. Both sides exchange it, so that whoever finds it false has written
   // what the drain will read after setting it.
@@ -142,8 +176,11 @@ class TicketCore : public TicketSlab {
 
   Mutex asking_mutex_;
   std::vector<TicketSlot*> waiting_ ABSL_GUARDED_BY(asking_mutex_);
-  std::array<OwnedFd, kBuckets> asked_fds_ ABSL_GUARDED_BY(asking_mutex_);
-  uint64_t signalled_ ABSL_GUARDED_BY(asking_mutex_) = 0;  // one bit for each bucket
+  std::map<int, OwnedFd> asked_fds_ ABSL_GUARDED_BY(asking_mutex_);  // by kind and bucket
+  std::array<uint64_t, kKindsMax> signalled_ ABSL_GUARDED_BY(asking_mutex_) = {};  // buckets
+
+  Mutex sink_mutex_;
+  MigrateSink sink_ ABSL_GUARDED_BY(sink_mutex_);
 };
 
 }  // namespace zdd

@@ -12,7 +12,8 @@
 namespace zdd {
 
 struct TicketFlags {
-  enum Life : uint8_t { kFree = 0, kLive = 1, kBusy = 2 };  // kLive | kBusy
+  // kLive | kBusy; kLive | kMoving: its connection was given to Migrate(), nobody touches it.
+  enum Life : uint8_t { kFree = 0, kLive = 1, kBusy = 2, kMoving = 4 };
 
   std::atomic<uint8_t> life{kFree};
   std::atomic<uint8_t> level{0};  // the highest Ask so far

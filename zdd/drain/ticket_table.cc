@@ -95,38 +95,86 @@ void TicketTable::Describe(TicketSlot* slot, std::vector<Straggler>* stragglers)
   const uint8_t life = slot->life.load(std::memory_order_acquire);
   if (life == TicketFlags::kFree) return;
   straggler.busy = (life & TicketFlags::kBusy) != 0;
-  {
-    MutexLock lock(&mutex_);
-    straggler.kind = kinds_[kind];
-  }
+  straggler.kind = KindName(kind);
   stragglers->push_back(std::move(straggler));
 }
 
 // ---- Asking
 
 void TicketTable::BeginDraining() {
-  core_->SetReach(Reach());
+  core_->SetReach(Reaches());
   core_->SetMode(TicketSlab::kDraining);
 }
 
-void TicketTable::AskChunk(int chunk, const Reach& reach, AskTally* tally) {
+void TicketTable::AskChunk(int chunk, const Reaches& reaches, AskTally* tally) {
   TicketSlot* slots = core_->chunk(chunk);
-  for (int i = 0; i < kSlots; ++i) AskIfDue(core_.get(), &slots[i], reach, tally);
+  for (int i = 0; i < kSlots; ++i) {
+    const uint8_t life = slots[i].life.load(std::memory_order_acquire);
+    if (life == TicketFlags::kFree) continue;
+    ++tally->live[core_->ClassOf(slots[i])];
+    AskIfDue(core_.get(), &slots[i], reaches[core_->ClassOf(slots[i])], tally);
+  }
 }
 
-bool TicketTable::AskWaiting(const Reach& reach, AskTally* tally) {
+bool TicketTable::AskWaiting(const Reaches& reaches, AskTally* tally) {
   const std::vector<TicketSlot*> more = core_->TakeWaiting();
   waiting_.insert(waiting_.end(), more.begin(), more.end());
   for (int i = 0; i < kSlots && !waiting_.empty(); ++i) {
     TicketSlot* slot = waiting_.front();
     waiting_.pop_front();
-    AskIfDue(core_.get(), slot, reach, tally);
+    AskIfDue(core_.get(), slot, reaches[core_->ClassOf(*slot)], tally);
   }
   return !waiting_.empty();
 }
 
-void TicketTable::SignalAsked(const Reach& reach) {
-  core_->SignalAsked(std::max(reach.goodbye, reach.cut));
+void TicketTable::SignalAsked(uint8_t drain_class, const Reach& reach) {
+  const uint64_t buckets = std::max(reach.goodbye, reach.cut) / (Reach::kAll / 64);
+  if (buckets == 0) return;
+  const uint64_t mask = buckets >= 64 ? ~uint64_t{0} : (uint64_t{1} << buckets) - 1;
+  size_t kinds;
+  {
+    MutexLock lock(&mutex_);
+    kinds = kinds_.size();
+  }
+  for (size_t kind = 0; kind < kinds; ++kind) {
+    if (core_->ClassOf(static_cast<uint8_t>(kind)) != drain_class) continue;
+    core_->SignalAsked(static_cast<uint8_t>(kind), mask);
+  }
+}
+
+// ---- Moving
+
+void TicketTable::SetMigrateSink(MigrateSink sink) {
+  if (!sink) return core_->SetMigrateSink(nullptr);
+  core_->SetMigrateSink([core = core_.get(), sink = std::move(sink)](TicketSlot* slot, OwnedFd fd,
+                                                                     std::string state) mutable {
+    sink(Ticket(core, slot), std::move(fd), std::move(state));
+  });
+}
+
+std::string TicketTable::KindName(uint8_t kind) const {
+  MutexLock lock(&mutex_);
+  return kind < kinds_.size() ? kinds_[kind] : "";
+}
+
+uint8_t TicketTable::KindOf(const Ticket& ticket) const {
+  return static_cast<TicketSlot*>(ticket.flags_)->kind.load(std::memory_order_relaxed);
+}
+
+absl::Duration TicketTable::AgeOf(const Ticket& ticket) const {
+  const auto* slot = static_cast<TicketSlot*>(ticket.flags_);
+  return Now() - absl::Nanoseconds(slot->entered_ns.load(std::memory_order_relaxed));
+}
+
+// In the books it counts by this level; the sum of those that moved is the drain's.
+void TicketTable::EndMoved(Ticket ticket) {
+  static_cast<TicketSlot*>(ticket.flags_)
+      ->level.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);
+  ticket.Reset();
+}
+
+void TicketTable::Revive(const Ticket& ticket, Ask level) {
+  core_->Revive(static_cast<TicketSlot*>(ticket.flags_), level);
 }
 
 }  // namespace zdd

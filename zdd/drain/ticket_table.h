@@ -36,7 +36,7 @@ namespace zdd {
 
 class TicketTable {
  public:
-  static constexpr int kKindsMax = 256;
+  static constexpr int kKindsMax = TicketCore::kKindsMax;
 
   // The arguments are for tests: virtual time, and asks in an order that can be repeated.
   static std::shared_ptr<TicketTable> Create(Instant (*clock)() = &MonotonicNow,
@@ -66,13 +66,30 @@ class TicketTable {
   TicketCounts Count() const;
   std::vector<Straggler> Oldest(int count_max) const;
 
+  // What Ticket::Migrate gives goes to `sink`: on any thread, under a lock of its own; it must only
+  // pass it on. Without one such connections are closed.
+  using MigrateSink = absl::AnyInvocable<void(Ticket ticket, OwnedFd fd, std::string state)>;
+  void SetMigrateSink(MigrateSink sink);
+
   // ---- The drain's thread.
+
+  std::string KindName(uint8_t kind) const;
+  uint8_t KindOf(const Ticket& ticket) const;
+  absl::Duration AgeOf(const Ticket& ticket) const;
+
+  // A ticket that was given to Migrate(): its connection has moved, or has come back, and then the
+  // ticket is as if just entered, but has been asked `level` at least.
+  void EndMoved(Ticket ticket);
+  void Revive(const Ticket& ticket, Ask level);
+
+  void SetClass(uint8_t kind, uint8_t drain_class) { core_->SetClass(kind, drain_class); }
+  TicketCore* core() { return core_.get(); }
 
   Instant Now() const { return core_->Now(); }
 
   // From now on tickets may be asked, new ones are born with what SetReach() says, and events wake.
   void BeginDraining();
-  void SetReach(const Reach& reach) { core_->SetReach(reach); }
+  void SetReach(const Reaches& reaches) { core_->SetReach(reaches); }
   void EndDraining() { core_->ClearMode(TicketSlab::kDraining); }
 
   // From now on the next event wakes, once. What happened before this call is seen after it.
@@ -80,14 +97,15 @@ class TicketTable {
 
   // Asks each ticket of one chunk of 64 what is due and it has not heard.
   int chunk_count() const { return core_->chunk_count(); }
-  void AskChunk(int chunk, const Reach& reach, AskTally* tally);
+  void AskChunk(int chunk, const Reaches& reaches, AskTally* tally);
 
   // The same for those who are to be asked out of turn (a callback set late, a late entry): about
   // one chunk's worth. True if there are more.
-  bool AskWaiting(const Reach& reach, AskTally* tally);
+  bool AskWaiting(const Reaches& reaches, AskTally* tally);
 
-  // After a full walk with `reach`: makes the AskedFds readable whose tickets have all been asked.
-  void SignalAsked(const Reach& reach);
+  // After a full walk with `reach` for the tickets of `drain_class`: makes the AskedFds readable
+  // whose tickets have all been asked.
+  void SignalAsked(uint8_t drain_class, const Reach& reach);
 
  private:
   void ForEachLive(absl::FunctionRef<void(TicketSlot&)> look) const;
