@@ -79,6 +79,9 @@ void TicketCore::LeaveSlowly(TicketSlot* slot, uint8_t mode) {
     WaitWhile(slot->pin);
   }
   const uint8_t level = slot->level.load(std::memory_order_relaxed);
+  // A copy of the fd that the other process has not closed yet, or never will since it is frozen,
+  // would hold back the end of file which our close() means.
+  if (slot->adopted.load(std::memory_order_relaxed) != 0) HalfClose(slot->fd, slot->cookie);
   if (held == nullptr) {
     callback = std::exchange(slot->callback, nullptr);
     PutClean(mine, slot);
@@ -94,6 +97,7 @@ void TicketCore::PutClean(Magazine* mine, TicketSlot* slot) {
   slot->told.store(0, std::memory_order_relaxed);
   slot->done.store(0, std::memory_order_relaxed);
   slot->has_callback.store(0, std::memory_order_relaxed);
+  slot->adopted.store(0, std::memory_order_relaxed);
   Put(mine, slot);
 }
 

@@ -135,7 +135,8 @@ class TicketCore : public TicketSlab {
   // Whether the slot has a past: such a one leaves slowly, and without.
   static bool IsMarked(const TicketSlot& slot) {
     return (slot.level.load(std::memory_order_relaxed) |
-            slot.has_callback.load(std::memory_order_relaxed)) != 0;
+            slot.has_callback.load(std::memory_order_relaxed) |
+            slot.adopted.load(std::memory_order_relaxed)) != 0;
   }
   TicketSlot* EnterSlowly(uint8_t kind, int fd);
   void LeaveSlowly(TicketSlot* slot, uint8_t mode);

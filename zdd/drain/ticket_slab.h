@@ -31,6 +31,8 @@ struct alignas(64) TicketSlot : TicketFlags {
   std::atomic<uint8_t> told{0};  // the highest Ask that a callback heard
   std::atomic<uint8_t> done{0};  // the highest Ask that was done from outside
   std::atomic<uint8_t> has_callback{0};
+  // The connection came from another process, which may still hold a copy of the fd.
+  std::atomic<uint8_t> adopted{0};
   int fd = -1;
   uint32_t number = 0;                 // for ever
   std::atomic<int64_t> entered_ns{0};  // an Instant

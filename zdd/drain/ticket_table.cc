@@ -168,9 +168,14 @@ absl::Duration TicketTable::AgeOf(const Ticket& ticket) const {
 
 // In the books it counts by this level; the sum of those that moved is the drain's.
 void TicketTable::EndMoved(Ticket ticket) {
-  static_cast<TicketSlot*>(ticket.flags_)
-      ->level.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);
+  auto* slot = static_cast<TicketSlot*>(ticket.flags_);
+  slot->level.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);
+  slot->adopted.store(0, std::memory_order_relaxed);  // it goes on elsewhere
   ticket.Reset();
+}
+
+void TicketTable::MarkAdopted(const Ticket& ticket) {
+  static_cast<TicketSlot*>(ticket.flags_)->adopted.store(1, std::memory_order_relaxed);
 }
 
 void TicketTable::Revive(const Ticket& ticket, Ask level) {

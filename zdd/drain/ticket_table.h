@@ -80,6 +80,9 @@ class TicketTable {
   // A ticket that was given to Migrate(): its connection has moved, or has come back, and then the
   // ticket is as if just entered, but has been asked `level` at least.
   void EndMoved(Ticket ticket);
+  // The ticket's connection came from another process: its end is to be the client's end of file,
+  // whoever holds copies of the fd. REQUIRES: just entered.
+  void MarkAdopted(const Ticket& ticket);
   void Revive(const Ticket& ticket, Ask level);
 
   void SetClass(uint8_t kind, uint8_t drain_class) { core_->SetClass(kind, drain_class); }

@@ -45,6 +45,10 @@ OutsideClose CloseNow(int fd, uint64_t cookie) {
   return OutsideClose::kDone;
 }
 
+void HalfClose(int fd, uint64_t cookie) {
+  if (IsSame(fd, cookie)) shutdown(fd, SHUT_WR);
+}
+
 std::string PeerOf(int fd, uint64_t cookie) {
   if (!IsSame(fd, cookie)) return "";
   sockaddr_storage peer = {};

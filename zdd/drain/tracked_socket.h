@@ -31,6 +31,9 @@ OutsideClose CloseQuiet(int fd, uint64_t cookie);
 // shutdown(SHUT_RDWR).
 OutsideClose CloseNow(int fd, uint64_t cookie);
 
+// shutdown(SHUT_WR).
+void HalfClose(int fd, uint64_t cookie);
+
 // "tcp://192.0.2.7:4711", or empty.
 std::string PeerOf(int fd, uint64_t cookie);
 

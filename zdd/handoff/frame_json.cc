@@ -288,6 +288,12 @@ void Describe(V& v, Of<V, ServingFrame> f) {
 }
 
 template <typename V>
+void Describe(V& v, Of<V, ReadsFrame> f) {
+  v.Text("listener", f.listener, kListenerNameBytesMax);
+  v.Texts("formats", f.formats, kFormatsMax, kFormatBytesMax);
+}
+
+template <typename V>
 void Describe(V& v, Of<V, ReleaseFrame> f) {
   v.Flag("wish", f.wish);
 }

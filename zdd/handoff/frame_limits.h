@@ -26,6 +26,8 @@ inline constexpr size_t kProtocolsMax = 16;
 inline constexpr size_t kFeaturesMax = 64;
 inline constexpr size_t kOlderGenerationsMax = 64;
 inline constexpr size_t kAddedMax = 64;
+inline constexpr size_t kFormatBytesMax = 64;  // as zdd/migration has it
+inline constexpr size_t kFormatsMax = 16;      // that a listener reads
 inline constexpr int kSocketsPerListenerMax = 64;
 inline constexpr absl::Duration kTimeMax = absl::Hours(24 * 365);
 

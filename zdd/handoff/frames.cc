@@ -13,13 +13,15 @@ namespace zdd {
 namespace {
 
 // In the order of Frame's alternatives.
-constexpr absl::string_view kNames[] = {
-    "hello",   "welcome",  "offer", "offer_ack", "prepared", "accept", "accepting", "release",
-    "serving", "draining", "abort", "fail",      "wish",     "busy",   "refused",   "ping"};
+constexpr absl::string_view kNames[] = {"hello",  "welcome",   "offer",   "offer_ack", "prepared",
+                                        "accept", "accepting", "release", "serving",   "draining",
+                                        "abort",  "fail",      "wish",    "busy",      "refused",
+                                        "reads",  "pair",      "ping"};
 static_assert(std::size(kNames) == std::variant_size_v<Frame>);
 
 int Fds(const WelcomeFrame&) { return 1; }
 int Fds(const OfferFrame& frame) { return static_cast<int>(frame.sockets.size()); }
+int Fds(const PairFrame&) { return 1; }
 int Fds(const PreparedFrame& frame) { return static_cast<int>(frame.sockets.size()); }
 int Fds(const DrainingFrame& frame) {
   return static_cast<int>(std::count_if(frame.older.begin(), frame.older.end(),
@@ -101,6 +103,8 @@ absl::optional<Event> EventOf(const Frame& frame) {
     absl::optional<Event> operator()(const OfferAckFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const DrainingFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const WishFrame&) { return absl::nullopt; }
+    absl::optional<Event> operator()(const ReadsFrame&) { return absl::nullopt; }
+    absl::optional<Event> operator()(const PairFrame&) { return absl::nullopt; }
     absl::optional<Event> operator()(const PingFrame&) { return absl::nullopt; }
 
     static absl::optional<Event> Last(bool last, Event event) {

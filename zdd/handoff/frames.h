@@ -165,11 +165,24 @@ struct BusyFrame {
 
 struct RefusedFrame : WithReason {};
 
+// In which formats the sender's version reads the state of a connection that is moved to that
+// listener of its: one frame for each, any time before `prepared`.
+struct ReadsFrame {
+  std::string listener;
+  std::vector<std::string> formats;
+  friend bool operator==(const ReadsFrame&, const ReadsFrame&) = default;
+};
+
+// Carries one end of a pair on which the sender's live connections come (zdd/migration). From a
+// predecessor after its commit.
+struct PairFrame : WithoutFields {};
+
 struct PingFrame : WithoutFields {};
 
-using Frame = std::variant<HelloFrame, WelcomeFrame, OfferFrame, OfferAckFrame, PreparedFrame,
-                           AcceptFrame, AcceptingFrame, ReleaseFrame, ServingFrame, DrainingFrame,
-                           AbortFrame, FailFrame, WishFrame, BusyFrame, RefusedFrame, PingFrame>;
+using Frame =
+    std::variant<HelloFrame, WelcomeFrame, OfferFrame, OfferAckFrame, PreparedFrame, AcceptFrame,
+                 AcceptingFrame, ReleaseFrame, ServingFrame, DrainingFrame, AbortFrame, FailFrame,
+                 WishFrame, BusyFrame, RefusedFrame, ReadsFrame, PairFrame, PingFrame>;
 
 // At most kChunkBytesMax bytes, for an offer or a prepared frame if it came from a Split function.
 std::string Encode(const Frame& frame);

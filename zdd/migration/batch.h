@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "zdd/handoff/frame_limits.h"
 
 namespace zdd {
 
@@ -33,7 +34,6 @@ inline constexpr int kBatchItemsMax = 64;      // the bits of AckFrame::taken
 inline constexpr int kBatchesUnacknowledgedMax = 8;
 inline constexpr size_t kInlineStateBytesMax = size_t{8} * 1024;  // a larger one goes in a memfd
 inline constexpr size_t kMigrationStateBytesMax = size_t{1024} * 1024;
-inline constexpr size_t kFormatBytesMax = 64;
 // Of a datagram without its items.
 inline constexpr size_t kBatchOverheadBytes = 64;
 

@@ -1,9 +1,12 @@
 #include "zdd/service/accept.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <utility>
+
+#include "zdd/base/status.h"
 
 namespace zdd {
 namespace {
@@ -71,6 +74,22 @@ Accepted AcceptOne(int listener, Transport transport, bool blocking, Syscalls& s
     return accepted;
   }
   return accepted;
+}
+
+absl::Status SetBlocking(int fd, bool blocking) {
+  const int flags = fcntl(fd, F_GETFL);
+  const int wanted = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+  if (flags >= 0 && (flags == wanted || fcntl(fd, F_SETFL, wanted) == 0)) return absl::OkStatus();
+  return ErrnoStatus(errno, "fcntl O_NONBLOCK");
+}
+
+Address PeerAddress(int fd, Transport transport) {
+  sockaddr_storage peer;
+  socklen_t size = sizeof(peer);
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return Address();
+  absl::StatusOr<Address> address =
+      Address::FromSockaddr(transport, reinterpret_cast<sockaddr*>(&peer), size);
+  return address.ok() ? *std::move(address) : Address();
 }
 
 }  // namespace zdd

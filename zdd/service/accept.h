@@ -7,6 +7,7 @@
 #ifndef ZDD_SERVICE_ACCEPT_H_
 #define ZDD_SERVICE_ACCEPT_H_
 
+#include "absl/status/status.h"
 #include "zdd/base/owned_fd.h"
 #include "zdd/base/syscalls.h"
 #include "zdd/net/address.h"
@@ -30,6 +31,11 @@ struct Accepted {
 // their errors).
 Accepted AcceptOne(int listener, Transport transport, bool blocking,
                    Syscalls& syscalls = Syscalls::Real());
+
+// Of a connection that comes from elsewhere: the mode in which this listener gives them, and who is
+// at its other end (nobody known if the client is gone).
+absl::Status SetBlocking(int fd, bool blocking);
+Address PeerAddress(int fd, Transport transport);
 
 }  // namespace zdd
 

@@ -17,6 +17,8 @@
 
 namespace zdd {
 
+struct Connection;
+
 struct ActiveSocket {
   int index = 0;  // of the socket in its listener
   int fd = -1;
@@ -45,6 +47,11 @@ class AcceptMode {
 
   // Accepts what waits in the queue of a socket that is about to be closed.
   virtual void TakeQueued(int fd) = 0;
+
+  // Whether it can serve a connection that another process, or this one, had begun to.
+  virtual bool delivers() const = 0;
+  // REQUIRES: delivers(). `taken` (may be null) runs on any thread when the server has taken it up.
+  virtual void Deliver(Connection connection, Task taken) = 0;
 
   // Nothing will come any more.
   virtual void End() = 0;

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "zdd/service/join.h"
+#include "zdd/base/free_fds.h"
 
 namespace zdd {
 namespace {

@@ -50,6 +50,9 @@ class GenerationHost {
   virtual void Unlink() = 0;                        // own files, the last owner's farewell
   virtual void OnReport(const Report& report) = 0;  // of a handoff that this generation gave
   virtual void OnElderGone() = 0;
+  // A pair on which that generation's connections come (zdd/migration).
+  virtual void OnPair(int generation, OwnedFd pair) = 0;
+  virtual void OnGenerationDead(int generation) = 0;
   virtual void OnEnd(const absl::Status& status) = 0;
 };
 
@@ -89,6 +92,13 @@ class Generation {
   // Of the takeover by which this generation came to serve, if it did; for Wait().
   const Report& joined_report() const { return joined_report_; }
   void OnListenerReady();
+
+  // Of the successor, for connections that move to it: by listener, in which formats it reads them;
+  // how many descriptors it can take; and the way to it. False: it is gone.
+  const std::map<std::string, std::vector<std::string>>& peer_reads() const { return peer_reads_; }
+  int peer_free_fds() const { return hello_.free_fds; }
+  int peer_number() const { return peer_ != nullptr ? peer_->info.number : 0; }
+  bool SendPair(OwnedFd pair);
   // What the next handoff's report says of its beginning.
   void SetReason(std::string reason) { reason_ = std::move(reason); }
 
@@ -157,6 +167,7 @@ class Generation {
   std::deque<Chunk> chunks_;         // of our offer
   std::vector<std::string> added_;   // of the successor's `serving`
   std::vector<std::string> claims_;  // of the successor's `prepared`
+  std::map<std::string, std::vector<std::string>> peer_reads_;
   std::vector<OfferedSocket> peer_sockets_;
   std::vector<OwnedFd> peer_fds_;
   absl::Status cause_;  // why it fails; the first reason counts

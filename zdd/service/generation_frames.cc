@@ -30,6 +30,10 @@ void Generation::OnFrame(Frame frame, std::vector<OwnedFd> fds) {
     return OnPrepared(std::move(*prepared), std::move(fds));
   if (std::holds_alternative<OfferAckFrame>(frame)) return SendNextChunk();
   if (std::holds_alternative<DrainingFrame>(frame)) return;
+  if (auto* reads = std::get_if<ReadsFrame>(&frame)) {
+    if (peer_reads_.size() < kMigratingListenersMax) peer_reads_[reads->listener] = reads->formats;
+    return;
+  }
   if (auto* serving = std::get_if<ServingFrame>(&frame)) added_ = serving->added;
   absl::Status cause;
   if (auto* fail = std::get_if<FailFrame>(&frame)) cause = absl::AbortedError(fail->reason);
@@ -98,7 +102,16 @@ void Generation::OnPrepared(PreparedFrame frame, std::vector<OwnedFd> fds) {
   Step(Event::kPreparedFrame, absl::OkStatus());
 }
 
+bool Generation::SendPair(OwnedFd pair) {
+  if (peer_ == nullptr || peer_->dead() || peer_->closed()) return false;
+  std::vector<OwnedFd> fds;
+  fds.push_back(std::move(pair));
+  peer_->Send(PairFrame{}, std::move(fds));
+  return true;
+}
+
 void Generation::OnPeerDead() {
+  context_.host->OnGenerationDead(peer_->info.number);
   absl::Status cause;
   if (process_ != nullptr) {
     absl::optional<std::string> exit = process_->ExitText();
@@ -198,6 +211,7 @@ void Generation::SendPrepared() {
     peer_->Send(FailFrame{std::string(own.status().message())});
     return;
   }
+  for (const ReadsFrame& reads : context_.listeners->Reads()) peer_->Send(reads);
   size_t next = 0;
   for (PreparedFrame& frame : SplitPrepared(context_.listeners->Claims(), *std::move(own))) {
     std::vector<OwnedFd> part;
@@ -257,8 +271,10 @@ void Generation::AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, Owned
     Peer::Listener listener;
     listener.on_dead = [this, number] { RemoveElder(number); };
     listener.on_garbage = [this, number](const absl::Status&) { RemoveElder(number); };
-    listener.on_frame = [this](Frame frame, std::vector<OwnedFd> fds) {
+    listener.on_frame = [this, number](Frame frame, std::vector<OwnedFd> fds) {
       if (std::holds_alternative<WishFrame>(frame)) return Handle(Event::kWishFrame);
+      if (std::holds_alternative<PairFrame>(frame))
+        return context_.host->OnPair(number, std::move(fds[0]));
       auto* draining = std::get_if<DrainingFrame>(&frame);
       if (draining == nullptr) return;
       size_t next = 0;
@@ -287,6 +303,7 @@ void Generation::RemoveElder(int number) {
     context_.log->Info("elder.gone",
                        absl::StrCat("generation ", number, " (pid ", pid, ") is gone"),
                        {{"generation", absl::StrCat(number)}});
+    context_.host->OnGenerationDead(number);
     return context_.host->OnElderGone();
   }
 }
@@ -297,6 +314,7 @@ void Generation::ForgetPeer() {
   token_.reset();
   chunks_.clear();
   claims_.clear();
+  peer_reads_.clear();
   peer_sockets_.clear();
   peer_fds_.clear();
   context_.listeners->ForgetPeer();

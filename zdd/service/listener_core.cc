@@ -3,8 +3,10 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
+#include "zdd/service/accept.h"
 #include "zdd/service/push_accept.h"
 #include "zdd/service/raw_accept.h"
 
@@ -61,6 +63,12 @@ absl::Status ListenerCore::AcceptWith(Acceptor* acceptor) {
 }
 
 absl::Status ListenerCore::Finish() {
+  if (mode_ != nullptr && migrates() && !mode_->delivers()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("listener \"", name_, "\": migration_format \"", options_.migration_format,
+                     "\" beside AcceptWith: nobody could give it a connection that has moved; use "
+                     "OnConnection or Accept()"));
+  }
   if (mode_ != nullptr) return absl::OkStatus();
   if (transport() == Transport::kUdp) {
     return absl::FailedPreconditionError(
@@ -113,6 +121,31 @@ absl::optional<Connection> ListenerCore::Accept() {
     return absl::nullopt;
   }
   return pull_->Accept();
+}
+
+bool ListenerCore::Reads(absl::string_view format) const {
+  if (!migrates()) return false;
+  return format == options_.migration_format ||
+         absl::c_linear_search(options_.migration_reads, format);
+}
+
+bool ListenerCore::Deliver(OwnedFd fd, absl::optional<Ticket> ticket, std::string state,
+                           Task taken) {
+  if (mode_ == nullptr || !mode_->delivers()) {
+    if (ticket.has_value()) ticket->Reset();  // before its fd
+    return false;
+  }
+  // The mode comes along from the version before, since it belongs to what both share.
+  absl::Status mode = SetBlocking(fd.get(), options_.blocking_connections);
+  if (!mode.ok()) log_->Warning("listener.deliver", mode.ToString());
+  Connection connection;
+  connection.ticket = ticket.has_value() ? *std::move(ticket) : enter_(fd.get());
+  connection.peer = PeerAddress(fd.get(), transport());
+  connection.moved = true;
+  connection.state = std::move(state);
+  connection.fd = std::move(fd);
+  mode_->Deliver(std::move(connection), std::move(taken));
+  return true;
 }
 
 void ListenerCore::Pause(bool paused) {

@@ -66,6 +66,13 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   Ticket Enter(int fd) { return enter_(fd); }
   void Pause(bool paused);  // any thread
 
+  // Live migration (ListenOptions::migration_format).
+  bool migrates() const { return !options_.migration_format.empty(); }
+  bool Reads(absl::string_view format) const;
+  // Serves a connection that was begun elsewhere, or here and did not get away (then with the
+  // ticket that it has). False: this listener cannot, and the connection is closed.
+  bool Deliver(OwnedFd fd, absl::optional<Ticket> ticket, std::string state, Task taken);
+
   void SetAccepts(Accepts accepts, bool exclusive);
   // `task` runs when no accept from a socket that is not wanted can follow.
   void WhenStopped(Task task);
@@ -79,7 +86,7 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   // Closes all sockets, for good. `take_queued`: what waits on those that no successor serves is
   // accepted first. A successor that gives up takes nothing: its predecessor serves that queue.
   void Close(bool take_queued);
-  void End();     // Accept() ends
+  void End();     // Accept() ends. Nothing can be delivered any more
   void Detach();  // the loop goes
 
  private:

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -347,8 +348,40 @@ void ListenerSet::Close(bool take_queued) {
   for (const auto& core : listeners_) core->Close(take_queued);
 }
 
-void ListenerSet::End() {
-  for (const auto& core : listeners_) core->End();
+void ListenerSet::End(const std::map<std::string, std::string>& keep) {
+  for (const auto& core : listeners_) {
+    if (keep.count(core->name()) == 0) core->End();
+  }
+}
+
+std::vector<ReadsFrame> ListenerSet::Reads() const {
+  std::vector<ReadsFrame> reads;
+  for (const auto& core : listeners_) {
+    if (!core->migrates() || reads.size() == kMigratingListenersMax) continue;
+    ReadsFrame frame{core->name(), core->options().migration_reads};
+    frame.formats.insert(frame.formats.begin(), core->options().migration_format);
+    reads.push_back(std::move(frame));
+  }
+  return reads;
+}
+
+std::map<std::string, std::string> ListenerSet::Movable(
+    const std::map<std::string, std::vector<std::string>>& peer_reads) const {
+  std::map<std::string, std::string> movable;
+  for (const auto& core : listeners_) {
+    auto reads = peer_reads.find(core->name());
+    if (!core->migrates() || reads == peer_reads.end()) continue;
+    const std::string& format = core->options().migration_format;
+    if (absl::c_linear_search(reads->second, format)) movable[core->name()] = format;
+  }
+  return movable;
+}
+
+ListenerCore* ListenerSet::Find(absl::string_view name) const {
+  for (const auto& core : listeners_) {
+    if (core->name() == name) return core.get();
+  }
+  return nullptr;
 }
 
 void ListenerSet::Unlink() {

@@ -28,6 +28,8 @@
 namespace zdd {
 
 inline constexpr int kListenersMax = 1000;
+// Further ones with a migration format keep their connections.
+inline constexpr size_t kMigratingListenersMax = 64;
 
 class ListenerSet {
  public:
@@ -67,6 +69,14 @@ class ListenerSet {
   absl::Status Borrow(const OfferedSocket& offered, OwnedFd fd);
   void ForgetPeer();
 
+  // Live migration: what each listener writes and reads, by its name, and serving what has moved.
+  // Nobody here: null.
+  std::vector<ReadsFrame> Reads() const;
+  // Listeners whose connections that peer can take, with the format in which they are written.
+  std::map<std::string, std::string> Movable(
+      const std::map<std::string, std::vector<std::string>>& peer_reads) const;
+  ListenerCore* Find(absl::string_view name) const;
+
   void SetAccepts(Accepts accepts, bool exclusive);
   void WhenStopped(Task task);
   // A ticket of `enter(name)` is held for each listener until no accept of its can follow.
@@ -75,7 +85,8 @@ class ListenerSet {
   void Detach();
   bool ready() const;
   void Close(bool take_queued);
-  void End();
+  // Nothing comes any more; but for connections that may come back, to those that `keep` has.
+  void End(const std::map<std::string, std::string>& keep = {});
   void Unlink();
 
   // Names whose queue holds more than nothing, and how many wait, where the kernel tells.

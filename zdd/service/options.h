@@ -104,6 +104,13 @@ struct ListenOptions {
   absl::optional<int> unix_mode;  // chmod of a Unix socket's path. None: by umask
   // UDP with state (QUIC, DTLS): the predecessor stops before the successor starts.
   bool exclusive = false;
+  // The format in which this version writes the state of a connection for Ticket::Migrate, say
+  // "chat/2": then live connections move to the successor, if that reads it, and come from the
+  // predecessor. Whoever gives one promises that each of its connections, idle ones too, notices
+  // Ask::kMigrate (by OnAsk or AskedFd). Empty: none moves. Streams with Accept() or OnConnection.
+  std::string migration_format;
+  // What it reads besides: formats of versions before it, and of one after it if you can.
+  std::vector<std::string> migration_reads;
   // OnConnection and Accept() give fds without O_NONBLOCK.
   bool blocking_connections = false;
   // Called for each socket before bind(), and for an inherited one when it is adopted: any

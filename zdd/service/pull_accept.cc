@@ -53,9 +53,10 @@ PullAccept::Look PullAccept::LookOnce(absl::optional<Connection>* connection) {
   int error = 0;
   {
     MutexLock lock(&mutex_);
-    if (!taken_.empty()) {
-      *connection = std::move(taken_.front());
-      taken_.pop_front();
+    if (!waiting_.empty()) {
+      *connection = std::move(waiting_.front().connection);
+      if (waiting_.front().taken) waiting_.front().taken();
+      waiting_.pop_front();
       return Look::kConnection;
     }
     if (ended_) return Look::kEnded;
@@ -78,7 +79,7 @@ PullAccept::Look PullAccept::LookOnce(absl::optional<Connection>* connection) {
 
 Connection PullAccept::Make(OwnedFd fd, Address peer) {
   Ticket ticket = context_.enter(fd.get());
-  return Connection{std::move(fd), std::move(ticket), peer};
+  return Connection{std::move(fd), std::move(ticket), peer, false, ""};
 }
 
 void PullAccept::Sleep(bool exhausted) {
@@ -113,7 +114,15 @@ void PullAccept::TakeQueued(int fd) {
   for (;;) {
     Accepted accepted = AcceptOne(fd, context_.transport, context_.blocking_connections);
     if (accepted.kind != Accepted::kConnection) break;
-    taken_.push_back(Make(std::move(accepted.fd), accepted.peer));
+    waiting_.push_back({Make(std::move(accepted.fd), accepted.peer), nullptr});
+  }
+  Wake();
+}
+
+void PullAccept::Deliver(Connection connection, Task taken) {
+  {
+    MutexLock lock(&mutex_);
+    waiting_.push_back({std::move(connection), std::move(taken)});
   }
   Wake();
 }

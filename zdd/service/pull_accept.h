@@ -29,6 +29,8 @@ class PullAccept : public AcceptMode {
 
   void SetSockets(std::vector<ActiveSocket> sockets, Task stopped) override;
   void TakeQueued(int fd) override;
+  bool delivers() const override { return true; }
+  void Deliver(Connection connection, Task taken) override;
   void End() override;
   bool ready() const override { return asked_.load(std::memory_order_acquire); }
 
@@ -47,7 +49,11 @@ class PullAccept : public AcceptMode {
   Mutex leader_;                    // held by the thread that looks
   Mutex mutex_;
   std::vector<ActiveSocket> sockets_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Connection> taken_ ABSL_GUARDED_BY(mutex_);  // by TakeQueued
+  struct Waiting {
+    Connection connection;
+    Task taken;
+  };
+  std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // by TakeQueued and Deliver
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;  // where to look first, so that no socket starves
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };

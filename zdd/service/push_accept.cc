@@ -53,7 +53,7 @@ void PushAccept::OnReadable(ActiveSocket socket) {
     switch (accepted.kind) {
       case Accepted::kConnection:
         back_off_ = kBackOffMin;
-        Deliver(std::move(accepted.fd), accepted.peer);
+        Accept(std::move(accepted.fd), accepted.peer);
         break;
       case Accepted::kEmpty:
         return;
@@ -66,13 +66,21 @@ void PushAccept::OnReadable(ActiveSocket socket) {
   }
 }
 
-void PushAccept::Deliver(OwnedFd fd, Address peer) {
+void PushAccept::Accept(OwnedFd fd, Address peer) {
   Ticket ticket = context_.enter(fd.get());
   context_.callbacks->RunNow(
       [callback = callback_,
-       connection = Connection{std::move(fd), std::move(ticket), peer}]() mutable {
+       connection = Connection{std::move(fd), std::move(ticket), peer, false, ""}]() mutable {
         (*callback)(std::move(connection));
       });
+}
+
+void PushAccept::Deliver(Connection connection, Task taken) {
+  context_.callbacks->Run([callback = callback_, connection = std::move(connection),
+                           taken = std::move(taken)]() mutable {
+    (*callback)(std::move(connection));
+    if (taken) taken();
+  });
 }
 
 // Clients wait in the queue meanwhile: that is better than what libuv does by itself, which is to
@@ -89,7 +97,7 @@ void PushAccept::TakeQueued(int fd) {
   while (*alive) {
     Accepted accepted = AcceptOne(fd, context_.transport, context_.blocking_connections);
     if (accepted.kind != Accepted::kConnection) return;
-    Deliver(std::move(accepted.fd), accepted.peer);
+    Accept(std::move(accepted.fd), accepted.peer);
   }
 }
 

@@ -20,6 +20,8 @@ class PushAccept : public AcceptMode {
 
   void SetSockets(std::vector<ActiveSocket> sockets, Task stopped) override;
   void TakeQueued(int fd) override;
+  bool delivers() const override { return true; }
+  void Deliver(Connection connection, Task taken) override;
   void End() override {}
   bool ready() const override { return true; }
 
@@ -29,7 +31,7 @@ class PushAccept : public AcceptMode {
 
   void Watch();
   void OnReadable(ActiveSocket socket);
-  void Deliver(OwnedFd fd, Address peer);
+  void Accept(OwnedFd fd, Address peer);
   void BackOff(int error);
 
   AcceptContext context_;

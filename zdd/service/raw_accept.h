@@ -20,6 +20,8 @@ class RawAccept : public AcceptMode, public std::enable_shared_from_this<RawAcce
 
   void SetSockets(std::vector<ActiveSocket> sockets, Task stopped) override;
   void TakeQueued(int) override {}  // only the acceptor knows what to do with a connection
+  bool delivers() const override { return false; }
+  void Deliver(Connection, Task) override {}
   void End() override {}
   bool ready() const override { return true; }
 

@@ -53,6 +53,8 @@ Json ToJson(const DrainReport& drain) {
                {"duration_ms", Milliseconds(drain.duration)},
                {"entered", drain.entered},
                {"finished", drain.finished},
+               {"moved", drain.moved},
+               {"came_back", drain.came_back},
                {"closed", drain.closed},
                {"cut", drain.cut},
                {"late", drain.late},

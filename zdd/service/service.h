@@ -65,6 +65,12 @@ struct Connection {
   OwnedFd fd;  // non-blocking unless ListenOptions say otherwise, close-on-exec
   Ticket ticket;
   Address peer;
+  // It has moved here, or could not move and is back: it is in the middle of something. `state` is
+  // what Ticket::Migrate was given: first write what is in there unsent, then parse what is in
+  // there unread, then wait for more. Look at ticket.Asked() too: one that is back has been told
+  // goodbye.
+  bool moved = false;
+  std::string state;
 };
 
 // For servers that accept by themselves, on sockets that zdd gives them, and never call shutdown()

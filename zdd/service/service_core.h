@@ -23,6 +23,7 @@
 #include "zdd/service/inherited_channels.h"
 #include "zdd/service/listener_set.h"
 #include "zdd/service/loop.h"
+#include "zdd/service/mover.h"
 #include "zdd/service/process_services.h"
 #include "zdd/service/readiness.h"
 #include "zdd/service/service.h"
@@ -31,6 +32,7 @@
 namespace zdd {
 
 class ServiceCore : public GenerationHost,
+                    public MoverHost,
                     public ProcessMember,
                     public std::enable_shared_from_this<ServiceCore> {
  public:
@@ -87,6 +89,17 @@ class ServiceCore : public GenerationHost,
   void Unlink() override;
   void OnReport(const Report& report) override;
   void OnElderGone() override;
+  void OnPair(int generation, OwnedFd pair) override;
+  void OnGenerationDead(int generation) override;
+
+  // MoverHost.
+  bool SendPair(OwnedFd theirs) override;
+  void OnMoved(Ticket ticket) override;
+  void OnCameBack(Migrant migrant) override;
+  void OnRoom() override { TickDrain(); }
+  void OnMovingEnded() override;
+  absl::Status CheckMigrant(const BatchItem& item) override;
+  void Adopt(Migrant migrant, Task taken) override;
   void OnEnd(const absl::Status& status) override;
 
   // The loop's side of the public calls.
@@ -97,6 +110,9 @@ class ServiceCore : public GenerationHost,
   void StopOnLoop(std::string reason);
   void OnVisitor(std::shared_ptr<Peer> peer, Frame first);
   void TickDrain();
+  void WatchMigrations();
+  void BeginMoving();
+  void OnMigrate(Ticket ticket, OwnedFd fd, std::string state);
   absl::Status BeforeStart(absl::string_view call) const;
   void SetState(State state, bool ready);
   Report FinalReport();
@@ -119,6 +135,7 @@ class ServiceCore : public GenerationHost,
   std::unique_ptr<ControlKeeper> control_;
   FdReserve reserve_;
   std::unique_ptr<Readiness> readiness_;
+  std::unique_ptr<Mover> mover_;
   std::unique_ptr<Drain> drain_;
   std::unique_ptr<Timer> drain_timer_;
   std::unique_ptr<Timer> lame_duck_;

@@ -71,6 +71,7 @@ absl::Status ServiceCore::Init() {
                                       [this](std::shared_ptr<Peer> peer, Frame first) {
                                         OnVisitor(std::move(peer), std::move(first));
                                       });
+  WatchMigrations();
   if (absl::Status status = FindPredecessor(); !status.ok()) return status;
   loop_->Run([this] { WatchSignals(); });
   return absl::OkStatus();

@@ -1,0 +1,204 @@
+#include "zdd/service/mover.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "zdd/base/time.h"
+#include "zdd/drain/drain.h"
+
+namespace zdd {
+
+Mover::Mover(Loop* loop, EventLog* log, MoverHost* host)
+    : loop_(loop), log_(log), host_(host), sender_timer_(loop) {}
+
+Mover::~Mover() { *alive_ = false; }
+
+// ---- Going
+
+void Mover::Begin(int successor, std::map<std::string, std::string> movable, int peer_free_fds) {
+  successor_ = successor;
+  movable_ = std::move(movable);
+  limits_.peer_free_fds = peer_free_fds;
+  OpenPair();
+}
+
+void Mover::OpenPair() {
+  if (!moving()) return;
+  SenderCallbacks callbacks;
+  callbacks.moved = [this](Migrant migrant) {
+    ++moved_;
+    host_->OnMoved(std::move(migrant.ticket));
+  };
+  callbacks.returned = [this](Migrant migrant, absl::string_view why) {
+    log_->Debug("migration.returned", absl::StrCat("a connection of listener \"", migrant.listener,
+                                                   "\" from ", migrant.peer, " stays: ", why));
+    host_->OnCameBack(std::move(migrant));
+  };
+  absl::StatusOr<MigrationSender::Created> created =
+      MigrationSender::Create(limits_, std::move(callbacks));
+  if (!created.ok()) return EndMoving(created.status().message());
+  if (!host_->SendPair(std::move(created->theirs))) return EndMoving("the successor is gone");
+  ++pairs_;
+  sender_ = std::move(created->sender);
+  sender_watch_ = std::make_unique<Watch>(loop_, sender_->poll_fd(), Watch::kReadable,
+                                          [this] { TickSender(); });
+  host_->OnRoom();
+}
+
+void Mover::Add(Migrant migrant) {
+  auto format = movable_.find(migrant.listener);
+  if (sender_ == nullptr || format == movable_.end()) return host_->OnCameBack(std::move(migrant));
+  migrant.format = format->second;
+  sender_->Add(std::move(migrant), MonotonicNow());
+  TickSoon();
+}
+
+// After whatever else this turn of the loop brings, so that batches fill up.
+void Mover::TickSoon() {
+  if (std::exchange(tick_posted_, true)) return;
+  std::weak_ptr<bool> alive = alive_;
+  loop_->Post([this, alive] {
+    if (alive.expired()) return;
+    tick_posted_ = false;
+    TickSender();
+  });
+}
+
+int Mover::pending() const { return sender_ == nullptr ? Drain::kMoveCredit : sender_->pending(); }
+
+void Mover::TickSender() {
+  if (sender_ == nullptr) return;
+  const Instant now = MonotonicNow();
+  const Instant next = sender_->Tick(now);
+  if (sender_->poll_fd() < 0) {
+    sender_watch_.reset();
+    if (sender_->pending() == 0) return OnPairEnded();
+  }
+  if (next == absl::InfiniteDuration()) {
+    sender_timer_.Cancel();
+  } else {
+    sender_timer_.Start(next - now, [this] { TickSender(); });
+  }
+  host_->OnRoom();
+}
+
+void Mover::OnPairEnded() {
+  const absl::Status why = sender_->broken();
+  sender_timer_.Cancel();
+  sender_.reset();
+  if (!absl::IsDeadlineExceeded(why) || pairs_ >= kPairsMax) return EndMoving(why.message());
+  log_->Warning("migration.paused", absl::StrCat("connections stay for now: ", why.message()));
+  sender_timer_.Start(kNextPairAfter, [this] { OpenPair(); });
+}
+
+void Mover::EndMoving(absl::string_view why) {
+  log_->Warning("migration.ended", absl::StrCat("no more connections move to generation ",
+                                                successor_, " (", moved_, " have): ", why));
+  successor_ = 0;
+  movable_.clear();
+  host_->OnMovingEnded();
+}
+
+// ---- Coming
+
+void Mover::Receive(int generation, OwnedFd pair) {
+  const int id = next_id_++;
+  ReceiverCallbacks callbacks;
+  callbacks.accept = [this](const BatchItem& item) { return host_->CheckMigrant(item); };
+  callbacks.deliver = [this, id](Migrant migrant) {
+    auto taken = [post = loop_->poster(), alive = std::weak_ptr<bool>(alive_), this, id] {
+      post([alive, this, id] {
+        if (!alive.expired()) Taken(id);
+      });
+    };
+    host_->Adopt(std::move(migrant), std::move(taken));
+  };
+  callbacks.garbage = [this, generation](const absl::Status& status) {
+    log_->Warning("migration.garbage",
+                  absl::StrCat("from generation ", generation, ": ", status.message()));
+  };
+  auto receiver = MigrationReceiver::Create(std::move(pair), std::move(callbacks));
+  if (!receiver.ok()) {
+    log_->Warning("migration.garbage",
+                  absl::StrCat("from generation ", generation, ": ", receiver.status().message()));
+    return;
+  }
+  incoming_.emplace_back();
+  Incoming& incoming = incoming_.back();
+  incoming.generation = generation;
+  incoming.id = id;
+  incoming.receiver = *std::move(receiver);
+  incoming.timer = std::make_unique<Timer>(loop_);
+  if (refusing_) incoming.receiver->Refuse();
+  TickReceiver(id);
+}
+
+Mover::Incoming* Mover::FindIncoming(int id) {
+  for (Incoming& incoming : incoming_) {
+    if (incoming.id == id) return &incoming;
+  }
+  return nullptr;
+}
+
+void Mover::TickReceiver(int id) {
+  Incoming* incoming = FindIncoming(id);
+  if (incoming == nullptr) return;
+  MigrationReceiver* const receiver = incoming->receiver.get();
+  const Instant now = MonotonicNow();
+  const Instant next = receiver->Tick(now);
+  const bool wanted = receiver->poll_fd() >= 0 && receiver->wants_read();
+  if (wanted != incoming->watched) {
+    incoming->watched = wanted;
+    incoming->watch.reset();
+    if (wanted) {
+      incoming->watch = std::make_unique<Watch>(loop_, receiver->poll_fd(), Watch::kReadable,
+                                                [this, id] { TickReceiver(id); });
+    }
+  }
+  if (!receiver->open() && receiver->undelivered() == 0) {
+    log_->Info(
+        "migration.received",
+        absl::StrCat(receiver->counts().taken, " connections of generation ", incoming->generation,
+                     " moved here, ", receiver->counts().refused, " were sent back"));
+    return incoming_.remove_if([&](const Incoming& one) { return one.id == id; }), void();
+  }
+  if (next == absl::InfiniteDuration()) {
+    incoming->timer->Cancel();
+  } else {
+    incoming->timer->Start(next - now, [this, id] { TickReceiver(id); });
+  }
+}
+
+void Mover::Taken(int id) {
+  Incoming* incoming = FindIncoming(id);
+  if (incoming == nullptr) return;
+  const bool waited = !incoming->receiver->wants_read();
+  incoming->receiver->Taken();
+  if (waited || !incoming->receiver->open()) TickReceiver(id);
+}
+
+void Mover::Refuse() {
+  refusing_ = true;
+  for (Incoming& incoming : incoming_) {
+    incoming.receiver->Refuse();
+    loop_->Post([this, alive = std::weak_ptr<bool>(alive_), id = incoming.id] {
+      if (!alive.expired()) TickReceiver(id);
+    });
+  }
+}
+
+void Mover::OnGenerationDead(int generation) {
+  if (generation == successor_ && sender_ != nullptr) {
+    sender_->PeerDied();
+    TickSoon();
+  }
+  for (Incoming& incoming : incoming_) {
+    if (incoming.generation != generation) continue;
+    incoming.receiver->PeerDied();
+    loop_->Post([this, alive = std::weak_ptr<bool>(alive_), id = incoming.id] {
+      if (!alive.expired()) TickReceiver(id);
+    });
+  }
+}
+
+}  // namespace zdd
