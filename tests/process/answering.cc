@@ -31,13 +31,16 @@ bool SendAll(int fd, const std::string& bytes) {
 
 void Serve(Connection connection, std::string version) {
   const int fd = connection.fd.get();
-  std::string input;
+  std::string input = std::move(connection.state);
   char buffer[16384];
   int asked = connection.ticket.AskedFd();
-  connection.ticket.SetBusy(false);
+  connection.ticket.SetBusy(!input.empty());
   for (;;) {
     size_t end;
     while ((end = input.find("\r\n\r\n")) == std::string::npos) {
+      if (connection.ticket.Asked() == Ask::kMigrate) {
+        return std::move(connection.ticket).Migrate(std::move(connection.fd), std::move(input));
+      }
       pollfd polled[] = {{fd, POLLIN, 0}, {asked, POLLIN, 0}};
       poll(polled, 2, -1);
       if (polled[1].revents != 0) asked = -1;

@@ -8,6 +8,7 @@
 //                                 A UDP socket answers each datagram with "version datagram"
 //   LIMIT_ms N                    LIMIT: standby, silence, ready, hello, join, delay, spread,
 //                                 grace, deadline
+//   format F                      its connections move, in this format; further ones are read too
 //   draining_max N
 //   chdir D                       goes there first
 //   nofile N                      its limit of descriptors

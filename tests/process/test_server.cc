@@ -58,8 +58,13 @@ class TaskThread {
   std::thread thread_;
 };
 
-zdd::ListenOptions MakeListenOptions(absl::string_view option) {
+zdd::ListenOptions MakeListenOptions(const zdd::Script& script, absl::string_view option) {
   zdd::ListenOptions options;
+  const std::vector<std::string> formats = script.All("format");
+  if (!formats.empty()) {
+    options.migration_format = formats[0];
+    options.migration_reads.assign(formats.begin() + 1, formats.end());
+  }
   options.dual_stack = option != "v6only";
   options.exclusive = option == "exclusive";
   if (absl::ConsumePrefix(&option, "device=")) options.device = std::string(option);
@@ -133,7 +138,7 @@ absl::Status Begin(const zdd::Script& script, const std::string& name, zdd::Even
   for (const std::string& line : script.All("listen")) {
     const std::vector<std::string> words = absl::StrSplit(line, ' ');
     absl::StatusOr<zdd::Listener> listener = running->service.Listen(
-        words[0], words[1], MakeListenOptions(words.size() > 2 ? words[2] : ""));
+        words[0], words[1], MakeListenOptions(script, words.size() > 2 ? words[2] : ""));
     if (!listener.ok()) return listener.status();
     events->Tell("test.listening",
                  absl::StrCat(listener->name(), " ", listener->address().ToString()));

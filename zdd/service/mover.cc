@@ -39,6 +39,8 @@ void Mover::OpenPair() {
   if (!created.ok()) return EndMoving(created.status().message());
   if (!host_->SendPair(std::move(created->theirs))) return EndMoving("the successor is gone");
   ++pairs_;
+  log_->Debug("migration.began",
+              absl::StrCat("connections may move to generation ", successor_, " now"));
   sender_ = std::move(created->sender);
   sender_watch_ = std::make_unique<Watch>(loop_, sender_->poll_fd(), Watch::kReadable,
                                           [this] { TickSender(); });
@@ -106,6 +108,8 @@ void Mover::Receive(int generation, OwnedFd pair) {
   ReceiverCallbacks callbacks;
   callbacks.accept = [this](const BatchItem& item) { return host_->CheckMigrant(item); };
   callbacks.deliver = [this, id](Migrant migrant) {
+    log_->Debug("migration.adopted", absl::StrCat("a connection of listener \"", migrant.listener,
+                                                  "\" from ", migrant.peer, " moved here"));
     auto taken = [post = loop_->poster(), alive = std::weak_ptr<bool>(alive_), this, id] {
       post([alive, this, id] {
         if (!alive.expired()) Taken(id);
