@@ -86,7 +86,7 @@ struct Options {
   // is run until Service's end.
   uv_loop_s* loop = nullptr;
   // Where callbacks run. Null: on the loop. Else it gets one task at a time, in order (asio::post
-  // on a strand, say); a task that is dropped unrun counts as done.
+  // on a strand, say); a task that is dropped unrun counts as done, a readiness check as failed.
   absl::AnyInvocable<void(Task)> executor;
   // Where events go. Null: one line each to stderr, from severity kInfo on.
   LogSink log;

@@ -93,6 +93,15 @@ TEST_F(FrontDoorTest, CallbacksGoThroughTheExecutorInOrder) {
   worker.join();
 }
 
+TEST_F(FrontDoorTest, AnExecutorThatDropsTheReadinessChecksFailsTheStart) {
+  Options options = MakeOptions();
+  options.executor = [](Task) {};
+  ASSERT_OK_AND_MOVE(Service service, Service::Create(std::move(options)));
+  ASSERT_OK(service.AddReadinessCheck("db", [] { return absl::OkStatus(); }));
+  EXPECT_STATUS(service.Start(), kCancelled, "options.executor dropped them");
+  EXPECT_EQ(service.Wait().exit_code(), 1);
+}
+
 TEST_F(FrontDoorTest, AServiceMayBeDestroyedByItsOwnCallback) {
   auto service = std::make_unique<Service>();
   ASSERT_OK_AND_MOVE(*service, Service::Create(MakeOptions()));
