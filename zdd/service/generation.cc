@@ -30,9 +30,7 @@ Generation::Generation(GenerationContext context, Phase start, int number)
       number_(number),
       last_number_(number),
       announced_(start),
-      phase_began_(MonotonicNow()) {
-  clock_.Enter(start, phase_began_);
-}
+      phase_began_(MonotonicNow()) {}
 
 Generation::~Generation() {
   *alive_ = false;
@@ -52,6 +50,13 @@ void Generation::Join(JoinedHandoff joined) {
   report_.peer = joined.predecessor;
   Step(Event::kOfferFrame, absl::OkStatus());
   peer_->Start();
+}
+
+void Generation::Start() {
+  if (machine_.phase() != Phase::kStarting) return;
+  phase_began_ = MonotonicNow();
+  clock_.Enter(Phase::kStarting, phase_began_);
+  Rearm();
 }
 
 void Generation::Handle(Event event, absl::Status cause) {

@@ -73,6 +73,10 @@ class Generation {
   // A successor's side: what Create() has received so far. Then the machine is in kAdopting.
   void Join(JoinedHandoff joined);
 
+  // Start() was called. The time in which a first generation has to get ready begins; a successor's
+  // began with its predecessor's offer.
+  void Start();
+
   // Something happened that is no frame. `cause` says why, if it ends a handoff.
   void Handle(Event event, absl::Status cause = absl::OkStatus());
 

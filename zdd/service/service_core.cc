@@ -125,6 +125,7 @@ void ServiceCore::StartOnLoop() {
         if (self == nullptr || self->generation_ == nullptr) return;
         self->generation_->Handle(status.ok() ? Event::kReady : Event::kNotReady, status);
       });
+  generation_->Start();
   readiness_->Start();
 }
 
