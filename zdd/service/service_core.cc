@@ -99,17 +99,14 @@ absl::Status ServiceCore::Start() {
   }
   if (started_.exchange(true))
     return absl::FailedPreconditionError("Start(): the service has started already");
-  if (loop_->borrowed()) {
-    // The answer of a loop that is the caller's own cannot be waited for.
-    absl::Status finished = listeners_->Finish();
-    if (!finished.ok()) return finished;
-    loop_->Post([self = shared_from_this()] { self->StartOnLoop(); });
-    return absl::OkStatus();
-  }
-  absl::Status finished;
-  loop_->Run([&] { finished = listeners_->Finish(); });
+  absl::Status finished = absl::FailedPreconditionError("Start(): the service has ended");
+  loop_->Run([&] {
+    if (listeners_ != nullptr) finished = listeners_->Finish();
+  });
   if (!finished.ok()) return finished;
   loop_->Post([self = shared_from_this()] { self->StartOnLoop(); });
+  // The answer of a loop that is the caller's own cannot be waited for.
+  if (loop_->borrowed()) return absl::OkStatus();
   MutexLock lock(&mutex_);
   while (!start_result_.has_value()) changed_.Wait(&mutex_);
   return *start_result_;
