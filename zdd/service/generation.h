@@ -11,7 +11,6 @@
 #define ZDD_SERVICE_GENERATION_H_
 
 #include <deque>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "zdd/handoff/handoff_clock.h"
 #include "zdd/handoff/handoff_machine.h"
+#include "zdd/handoff/queue_watch.h"
 #include "zdd/service/event_log.h"
 #include "zdd/service/join.h"
 #include "zdd/service/listener_set.h"
@@ -165,8 +165,7 @@ class Generation {
   std::vector<OwnedFd> peer_fds_;
   absl::Status cause_;  // why it fails; the first reason counts
   bool accepting_deferred_ = false;
-  std::map<std::string, int> queue_seen_;  // length of each claimed queue at the last look
-  std::map<std::string, Instant> queue_moved_;
+  QueueWatch queues_;  // those that the successor has claimed
   Report report_;
   std::string reason_;
   Instant handoff_began_;
