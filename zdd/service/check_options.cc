@@ -85,9 +85,9 @@ absl::Status CheckOptions(const Options& options) {
     return absl::InvalidArgumentError("options.command begins with an empty word, want a program");
   }
   if (!options.working_directory.empty() && options.working_directory.front() != '/') {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "options.working_directory is \"", absl::CHexEscape(options.working_directory),
-        "\", want an absolute path: generations may start in different directories"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("options.working_directory is \"", absl::CHexEscape(options.working_directory),
+                     "\", want an absolute path: generations may start in different directories"));
   }
   return absl::OkStatus();
 }
