@@ -1,6 +1,7 @@
 // Whatever a successor does wrong, the predecessor serves on, its clients notice nothing, and the
 // reason is told.
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -160,6 +161,20 @@ TEST(FailureTest, AHungServerBehindALiveLoopIsHelpedAndRolledBack) {
   EXPECT_TRUE(absl::StrContains(failed.message, "accepts nothing")) << failed.message;
   LoadReport report = (*load)->Stop();
   EXPECT_LE(report.lost(), 1) << report.ToTable();  // what the hung one had accepted
+}
+
+TEST(FailureTest, ASuccessorThatWasFrozenForAWhileInStandbyTakesOverAllTheSame) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "standby_ms 2500", "silence_ms 5000"});
+  pid_t first = lineage.StartFirst({"version v1"});
+  lineage.Script({"version v2"});
+  lineage.Signal(first, SIGUSR2);
+  pid_t second = lineage.Await("test.started").pid;
+  lineage.Await("phase.standby", first);
+  lineage.Signal(second, SIGSTOP);
+  lineage.AwaitStopped(second);
+  poll(nullptr, 0, 500);  // helped after 300 ms, and not overruled
+  lineage.Signal(second, SIGCONT);
+  lineage.Await("upgrade.promoted", first);
 }
 
 }  // namespace

@@ -92,6 +92,14 @@ void Generation::OnPrepared(PreparedFrame frame, std::vector<OwnedFd> fds) {
   std::move(frame.claims.begin(), frame.claims.end(), std::back_inserter(claims_));
   std::move(frame.sockets.begin(), frame.sockets.end(), std::back_inserter(peer_sockets_));
   std::move(fds.begin(), fds.end(), std::back_inserter(peer_fds_));
+  // It claims what we have offered, and binds for names of ours.
+  const size_t listeners = context_.listeners->size();
+  if (claims_.size() > listeners || peer_sockets_.size() > listeners * kSocketsPerListenerMax) {
+    return Step(Event::kGarbage,
+                absl::DataLossError(absl::StrCat(
+                    "the successor claims ", claims_.size(), " listeners and sends ",
+                    peer_sockets_.size(), " sockets, for ", listeners, " listeners of ours")));
+  }
   if (!frame.last) return;
   if (claims_.empty() && peer_sockets_.empty() && context_.listeners->size() > 0) {
     return Step(Event::kFailFrame,

@@ -152,6 +152,7 @@ void Peer::Send(const Frame& frame, std::vector<OwnedFd> fds) {
 }
 
 void Peer::Flush() {
+  std::shared_ptr<Peer> keep = shared_from_this();  // whoever hears of garbage may forget us
   while (!queue_.empty() && TrySend(queue_.front())) {
     if (closed_) return;
     queue_.pop_front();
