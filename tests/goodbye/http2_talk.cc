@@ -19,9 +19,6 @@ constexpr uint8_t kEndHeaders = 0x4;
 
 constexpr uint32_t kFrameBytesMax = 16384;  // 6.5.2: what holds if nothing else is announced
 
-// So that many requests are in hand when the goodbye comes.
-constexpr absl::Duration kAnswerAfter = absl::Milliseconds(5);
-
 // RFC 7541 6.1: an indexed field of the static table. 6.2.2: literals that are not indexed.
 constexpr absl::string_view kHead =
     "\x88\x0f\x10\x10"
@@ -38,8 +35,9 @@ std::string GrpcMessage(const std::string& text) {
 
 }  // namespace
 
-Http2Talk::Http2Talk(int generation)
+Http2Talk::Http2Talk(int generation, absl::Duration answer_after)
     : generation_(generation),
+      answer_after_(answer_after),
       reader_(kFrameBytesMax),
       output_(Http2FrameBytes(kSettings, 0, 0, "")) {}
 
@@ -68,7 +66,7 @@ void Http2Talk::OnFrame(const Http2Frame& frame, Instant now) {
   if (frame.stream > goodbye_.last_stream_id()) {
     output_ += Http2Goodbye::Refusal(frame.stream);
   } else {
-    answers_.push_back({now + kAnswerAfter, frame.stream});
+    answers_.push_back({now + answer_after_, frame.stream});
   }
 }
 

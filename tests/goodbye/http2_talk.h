@@ -1,5 +1,5 @@
 // A server's side of HTTP/2, as little as curl, h2load and gRPC's client need: each request is
-// answered, after a moment, by "generation N" in one gRPC message. It knows no HPACK: what it sends
+// answered, after a while, by "generation N" in one gRPC message. It knows no HPACK: what it sends
 // is static, and what it reads is of no interest to it.
 #ifndef TESTS_GOODBYE_HTTP2_TALK_H_
 #define TESTS_GOODBYE_HTTP2_TALK_H_
@@ -8,6 +8,7 @@
 #include <deque>
 #include <string>
 
+#include "absl/time/time.h"
 #include "tests/goodbye/talk.h"
 #include "zdd/drain/http2_frames.h"
 #include "zdd/drain/http2_goodbye.h"
@@ -16,7 +17,8 @@ namespace zdd {
 
 class Http2Talk : public Talk {
  public:
-  explicit Http2Talk(int generation);
+  // Answers `answer_after` a request, so that requests are in hand when the goodbye comes.
+  Http2Talk(int generation, absl::Duration answer_after);
 
   void OnAsk(Ask ask, Instant now) override { goodbye_.OnAsk(ask, now); }
   absl::Status OnBytes(absl::string_view in, Instant now) override;
@@ -36,6 +38,7 @@ class Http2Talk : public Talk {
   std::string Response(uint32_t stream) const;
 
   const int generation_;
+  const absl::Duration answer_after_;
   Http2Goodbye goodbye_;
   Http2FrameReader reader_;
   std::deque<Answer> answers_;

@@ -1,6 +1,6 @@
 // A server that replaces itself and says its protocol's goodbye: a thread for each connection.
 //
-//   server http2|websocket ADDRESS
+//   server http2|websocket ADDRESS [ANSWER_AFTER]
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -20,8 +20,9 @@
 
 namespace {
 
-std::unique_ptr<zdd::Talk> NewTalk(const std::string& protocol, int generation) {
-  if (protocol == "http2") return std::make_unique<zdd::Http2Talk>(generation);
+std::unique_ptr<zdd::Talk> NewTalk(const std::string& protocol, int generation,
+                                   absl::Duration answer_after) {
+  if (protocol == "http2") return std::make_unique<zdd::Http2Talk>(generation, answer_after);
   return std::make_unique<zdd::WebSocketTalk>(generation);
 }
 
@@ -70,12 +71,15 @@ void Serve(zdd::Connection connection, std::unique_ptr<zdd::Talk> talk) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc < 3) return 2;
   const std::string protocol = argv[1];
+  absl::Duration answer_after = absl::Milliseconds(5);
+  if (argc > 3 && !absl::ParseDuration(argv[3], &answer_after)) return 2;
   zdd::Options options;
   options.name = "goodbye";
   options.upgrade_signal = SIGUSR2;
   options.stop_signals = {SIGTERM, SIGINT};
+  options.standby = absl::Milliseconds(100);
   options.drain.spread = absl::Milliseconds(500);
   absl::StatusOr<zdd::Service> service = zdd::Service::Create(std::move(options));
   if (!service.ok()) return zdd::Fail(service.status());
@@ -84,7 +88,9 @@ int main(int argc, char** argv) {
   absl::Status started = service->Start();
   if (!started.ok()) return zdd::Fail(started);
   while (absl::optional<zdd::Connection> connection = listener->Accept()) {
-    std::thread(Serve, *std::move(connection), NewTalk(protocol, service->generation())).detach();
+    std::thread(Serve, *std::move(connection),
+                NewTalk(protocol, service->generation(), answer_after))
+        .detach();
   }
   return service->Wait().exit_code();
 }
