@@ -7,11 +7,13 @@ and then says how many answers each generation gave and how many calls failed.
 import collections
 import sys
 import threading
+import time
 
 import grpc
 
 THREADS = 16
 LAST_ANSWERS = 300
+DEADLINE = time.monotonic() + 120
 
 port, last = sys.argv[1], f"generation {sys.argv[2]}"
 channel = grpc.insecure_channel(f"127.0.0.1:{port}")
@@ -30,7 +32,7 @@ def say():
 def work():
     say()
     begun.wait()
-    while answers[last] < LAST_ANSWERS and len(errors) < 100:
+    while answers[last] < LAST_ANSWERS and len(errors) < 100 and time.monotonic() < DEADLINE:
         say()
 
 

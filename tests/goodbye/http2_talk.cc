@@ -63,11 +63,8 @@ void Http2Talk::OnFrame(const Http2Frame& frame, Instant now) {
   }
   const bool may_end = frame.type == kHttp2Headers || frame.type == kData;
   if (!may_end || (frame.flags & kEndStream) == 0) return;
-  if (frame.stream > goodbye_.last_stream_id()) {
-    output_ += Http2Goodbye::Refusal(frame.stream);
-  } else {
-    answers_.push_back({now + answer_after_, frame.stream});
-  }
+  if (frame.stream > goodbye_.last_stream_id()) return;
+  answers_.push_back({now + answer_after_, frame.stream});
 }
 
 void Http2Talk::OnTime(Instant now) {

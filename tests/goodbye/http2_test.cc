@@ -1,20 +1,31 @@
 // Clients that others wrote, over HTTP/2, while the server replaces itself: each request is
 // answered.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/goodbye/program.h"
 #include "tests/goodbye/restarted_server.h"
+#include "zdd/base/owned_fd.h"
+#include "zdd/drain/http2_frames.h"
+#include "zdd/drain/http2_goodbye.h"
 
 namespace zdd {
 namespace {
 
 constexpr char kServer[] = "tests/goodbye/server";
+constexpr uint8_t kData = 0x0;  // RFC 9113 6.1
 
 size_t Count(const std::string& text, const std::string& part) {
   size_t count = 0;
@@ -70,7 +81,8 @@ TEST(Http2Test, AClientHearsBothGoAwaysAndTheEndOfTheConnection) {
   const std::string& heard = nghttp.output();
   const size_t announcement = heard.find("(last_stream_id=2147483647, error_code=NO_ERROR");
   const size_t ping = heard.find("recv PING frame", announcement);
-  const size_t last = heard.find("(last_stream_id=39, error_code=NO_ERROR", ping);
+  const size_t second_ping = heard.find("recv PING frame", ping + 1);
+  const size_t last = heard.find("(last_stream_id=39, error_code=NO_ERROR", second_ping);
   const size_t answer = heard.find(":status: 200", last);
   EXPECT_NE(answer, std::string::npos) << heard;  // found, behind all the others
   EXPECT_EQ(Count(heard, "recv GOAWAY frame"), 2u) << heard;
@@ -100,6 +112,71 @@ TEST(Http2Test, NoRequestOfCurlFails) {
     EXPECT_EQ(curl->output(), all_well);
   }
   server.Stop(second);
+}
+
+// ---- A client that does not do as it is told
+
+// One connection, frame by frame. It acknowledges nothing by itself.
+class DeafClient {
+ public:
+  explicit DeafClient(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const sockaddr_in address = {.sin_family = AF_INET,
+                                 .sin_port = htons(static_cast<uint16_t>(port)),
+                                 .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const timeval limit = {30, 0};
+    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    EXPECT_EQ(connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Http2FrameBytes(kSettings, 0, 0, ""));
+  }
+
+  void Begin(uint32_t stream) {  // a GET, by HPACK's static table; END_STREAM and END_HEADERS
+    Send(Http2FrameBytes(kHttp2Headers, 0x5, stream, "\x82\x84\x86"));
+  }
+  // The payload of the next frame of `type`, behind what was heard before; "end" at the end.
+  std::string Hear(uint8_t type, uint32_t stream) {
+    while (true) {
+      const std::string header = Read(9);
+      if (header.size() < 9) return header + "end";
+      const auto byte = [&](size_t i) { return static_cast<uint8_t>(header[i]); };
+      const std::string payload = Read(byte(0) << 16 | byte(1) << 8 | byte(2));
+      if (byte(3) == type && byte(8) == stream) return payload;
+    }
+  }
+
+ private:
+  static constexpr uint8_t kSettings = 0x4;
+
+  void Send(const std::string& bytes) {
+    EXPECT_EQ(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  std::string Read(size_t size) {
+    std::string bytes(size, '\0');
+    const ssize_t read = recv(fd_.get(), bytes.data(), size, MSG_WAITALL);
+    EXPECT_GE(read, 0) << "errno " << errno;
+    bytes.resize(std::max<ssize_t>(read, 0));
+    return bytes;
+  }
+
+  OwnedFd fd_;
+};
+
+TEST(Http2Test, ARequestThatComesTooLateIsNotServedAndThoseBeforeAre) {
+  RestartedServer server(kServer, {"http2"}, {"8s"});
+  const pid_t first = server.StartFirst();
+  DeafClient client(server.port());
+  client.Begin(1);
+  server.AwaitConnections(first, 1);
+  std::thread replace([&] { server.Stop(server.Replace(first, 2)); });
+  const std::string no_error(4, '\0');
+  EXPECT_EQ(client.Hear(kHttp2GoAway, 0), Http2Number(kHttp2StreamIdMax) + no_error);
+  EXPECT_EQ(client.Hear(kHttp2Ping, 0).size(), 8u);
+  client.Begin(3);  // it crossed that, as far as the server knows
+  EXPECT_EQ(client.Hear(kHttp2GoAway, 0), Http2Number(3) + no_error);
+  client.Begin(5);
+  for (uint32_t stream : {1, 3}) EXPECT_NE(client.Hear(kData, stream), "end");
+  EXPECT_EQ(client.Hear(kHttp2Headers, 5), "end");
+  replace.join();
 }
 
 }  // namespace

@@ -37,7 +37,6 @@ constexpr uint8_t kHttp2Ack = 0x1;  // the flag, of a PING
 
 // RFC 9113 7.
 constexpr uint32_t kHttp2NoError = 0x0;
-constexpr uint32_t kHttp2RefusedStream = 0x7;
 
 struct Http2Frame {
   static constexpr size_t kHeadBytes = 8;

@@ -10,8 +10,11 @@
 namespace zdd {
 namespace {
 
-// Tells our PING from those that the server sends for reasons of its own.
-constexpr absl::string_view kPingPayload = "zdd.bye.";
+// Tell our PINGs from those that the server sends for reasons of its own.
+constexpr absl::string_view kFirstPing = "zdd.bye1";
+constexpr absl::string_view kSecondPing = "zdd.bye2";
+
+std::string Ping(absl::string_view payload) { return Http2FrameBytes(kHttp2Ping, 0, 0, payload); }
 
 std::string GoAway(uint32_t last_stream_id) {
   return Http2FrameBytes(kHttp2GoAway, 0, 0,
@@ -45,7 +48,7 @@ void Http2Goodbye::Announce(Instant now) {
   if (state_ != State::kServing) return;
   state_ = State::kAnnounced;
   next_ = now + limits_.ack;
-  output_ += GoAway(kHttp2StreamIdMax) + Http2FrameBytes(kHttp2Ping, 0, 0, kPingPayload);
+  output_ += GoAway(kHttp2StreamIdMax) + Ping(kFirstPing);
 }
 
 void Http2Goodbye::Leave() {
@@ -100,17 +103,18 @@ void Http2Goodbye::OnStreamEnded(uint32_t stream) {
 }
 
 void Http2Goodbye::OnPingAck(absl::string_view payload) {
-  if (state_ == State::kAnnounced && payload == kPingPayload) Leave();
+  if (state_ == State::kAnnounced && payload == kFirstPing) {
+    state_ = State::kHeard;
+    output_ += Ping(kSecondPing);
+  } else if (state_ == State::kHeard && payload == kSecondPing) {
+    Leave();
+  }
 }
 
 std::string Http2Goodbye::TakeBytes() { return std::exchange(output_, std::string()); }
 
 bool Http2Goodbye::done() const {
   return state_ == State::kLeaving && output_.empty() && (cut_ || open_.empty());
-}
-
-std::string Http2Goodbye::Refusal(uint32_t stream) {
-  return Http2FrameBytes(kHttp2RstStream, 0, stream, Http2Number(kHttp2RefusedStream));
 }
 
 }  // namespace zdd

@@ -3,14 +3,12 @@
 // the connection (RFC 6455 5.5.1, 7.1). A client that reads 1012 comes back after a moment, one
 // that reads an end of file may take it for a fault.
 //
-//   zdd::WebSocketGoodbye goodbye;                        // one for each connection
-//   void OnReadable(absl::string_view in) {               // before the server's own parser
-//     if (!goodbye.OnBytes(in).ok()) return Fail();
-//   }
-//   ticket.OnAsk(...);                                    // goodbye.OnAsk(ask,
-//   zdd::MonotonicNow()) output += goodbye.TakeBytes();                        // after each event,
-//   at a frame boundary if (goodbye.done()) zdd::CloseGently(...);            // when `output` has
-//   been written
+//   goodbye.OnAsk(ticket.Asked(), now);    // and OnTime(), OnBytes(), when one is due
+//   ...                                    // read messages; answer unless goodbye.closing()
+//   output += goodbye.TakeBytes();         // at the end of a message
+//   if (goodbye.done()) ending = true;     // CloseGently() when `output` has been written
+//
+// docs/goodbyes.md has the whole of it.
 //
 //   state    | kGoodbye,      | client's close | limit   | kCloseNow
 //            | kCloseWhenIdle |                | over    |
@@ -22,17 +20,17 @@
 // - Write what TakeBytes() returned at a frame boundary; no frame with data may follow it (5.5.1).
 //   So a message in fragments is finished first: a control frame may stand between them (5.4), but
 //   the rest could not follow. From closing() on, begin no more.
-// - What comes before the client's close frame was sent before it heard: it is to be processed,
-// only
-//   cannot be answered. Pings are answered until the client's close frame (5.5.2).
+// - What comes before the client's close frame was sent before it heard: it is to be processed, it
+//   only cannot be answered. Pings are answered until the client's close frame (5.5.2).
 // - Leave close frames to the goodbye, those too that the client sends by itself.
 // - A server on a library that closes by itself: when closing(), have it close with the code, and
 //   give OnClientClose() instead of OnBytes().
 //
 // Threads: one at a time, the connection's. Lifetime: a value; follows the connection from the end
-// of its handshake. Errors: Create, InvalidArgument: a code that may not be sent (7.4), a reason
-// too long or not UTF-8. OnBytes, DataLoss: a frame that is none; each later call says the same:
-// the server fails the connection (7.1.7).
+// of its handshake.
+// Errors: Create, InvalidArgument: a code that may not be sent (7.4), a reason too long or not
+// UTF-8. OnBytes, DataLoss: a frame that is none; each later call says the same: the server fails
+// the connection (7.1.7).
 #ifndef ZDD_DRAIN_WEBSOCKET_GOODBYE_H_
 #define ZDD_DRAIN_WEBSOCKET_GOODBYE_H_
 
