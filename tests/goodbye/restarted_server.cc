@@ -1,27 +1,25 @@
 #include "tests/goodbye/restarted_server.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <csignal>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "zdd/base/owned_fd.h"
+#include "tests/util/free_address.h"
+#include "zdd/net/address.h"
 
 namespace zdd {
 namespace {
 
 int FreePort() {
-  OwnedFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  return ntohs(address.sin_port);
+  const absl::StatusOr<std::string> text = FreeAddress();
+  EXPECT_TRUE(text.ok()) << text.status();
+  const absl::StatusOr<Address> address = Address::Parse(*text);
+  EXPECT_TRUE(address.ok()) << address.status();
+  return address->port();
 }
 
 std::vector<std::string> Words(std::vector<std::string> before, int port,
