@@ -1,0 +1,149 @@
+// MigrationReceiver takes live connections from another process: it looks at each, refuses what
+// this version cannot serve, acknowledges the rest, and from then on they are this process's. The
+// decisions are ReceiverMachine's.
+//
+//   auto receiver = MigrationReceiver::Create(std::move(theirs), {accept, deliver, garbage});
+//   Watch watch(loop, receiver->poll_fd(), Watch::kReadable, again);      // while wants_read()
+//   void Again() { timer.Start(receiver->Tick(MonotonicNow()) - MonotonicNow()); }
+//   ...                                                 // when the server has taken one up:
+//   receiver->Taken();
+//
+// A batch is owned from the instant in which its acknowledgement was sent; nothing of it is touched
+// before. What is refused is closed before that. If the acknowledgement cannot be sent because the
+// sender revoked, everything unacknowledged is closed; if the sender is dead and had not revoked,
+// everything that it sent is adopted, since nobody else lives who could serve it.
+//
+// No more is read while more than kUndeliveredMax connections wait to be taken up: a server that
+// hangs so stops the acknowledgements, and the sender brings the rest home.
+//
+// Threads: the loop's.
+// Lifetime: the callbacks run inside Tick; they may call Taken, Refuse and PeerDied (Tick inside of
+// them does nothing), but not destroy the receiver. Destroying it closes what is not acknowledged,
+// and hangs up: the sender then takes it back.
+// Errors: whatever comes is survived. Garbage is told once and ends the pair, not the process.
+#ifndef ZDD_MIGRATION_MIGRATION_RECEIVER_H_
+#define ZDD_MIGRATION_MIGRATION_RECEIVER_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "zdd/base/owned_fd.h"
+#include "zdd/base/syscalls.h"
+#include "zdd/base/time.h"
+#include "zdd/migration/batch.h"
+#include "zdd/migration/migrant.h"
+#include "zdd/migration/receiver_machine.h"
+#include "zdd/net/fd_channel.h"
+
+namespace zdd {
+
+struct ReceiverCounts {
+  int64_t taken = 0;    // this process became their owner
+  int64_t refused = 0;  // sent back: by accept, by Refuse, or because they were no connections
+  int64_t batches = 0;  // that came whole
+  int64_t revoked_batches = 0;    // closed because the sender took them back
+  int64_t adopted_from_dead = 0;  // of those taken: the sender died before it was acknowledged
+  int64_t garbage = 0;
+};
+
+struct ReceiverCallbacks {
+  // Whether this version can serve it: not ok for an unknown listener or format. Only that item is
+  // refused.
+  absl::AnyInvocable<absl::Status(const BatchItem&)> accept;
+  // It is ours now: serve it. It waits to be taken up until Taken() is called, once for each.
+  absl::AnyInvocable<void(Migrant)> deliver;
+  // The sender speaks garbage; the pair has ended. At most once.
+  absl::AnyInvocable<void(const absl::Status&)> garbage;
+};
+
+class MigrationReceiver {
+ public:
+  // One Tick takes so many batches at the most; the rest come after a turn of the loop.
+  static constexpr int kTickBatchesMax = 8;
+  static constexpr absl::Duration kRetryPeriod = absl::Milliseconds(1);
+
+  // InvalidArgument if `fd` is no SEQPACKET socket.
+  static absl::StatusOr<std::unique_ptr<MigrationReceiver>> Create(
+      OwnedFd fd, ReceiverCallbacks callbacks, Syscalls& syscalls = Syscalls::Real());
+  ~MigrationReceiver();
+  MigrationReceiver(const MigrationReceiver&) = delete;
+  MigrationReceiver& operator=(const MigrationReceiver&) = delete;
+
+  // Reads, acknowledges and delivers, and answers when it wants to be called again: `now` means
+  // after one turn of the loop, InfiniteDuration() not before the poll_fd is readable or Taken is
+  // called.
+  Instant Tick(Instant now);
+
+  // The server has taken up one that was delivered. Tick follows if wants_read() became true.
+  void Taken();
+  // Nothing more is taken from now on, of those that are not acknowledged yet: this process is
+  // about to stop, or has been told to leave. Tick follows.
+  void Refuse(absl::string_view reason);
+  // The sender's process is dead, by its pidfd. Tick follows.
+  void PeerDied();
+
+  // Readable (level) while Tick has something to read. -1 when the pair has ended.
+  int poll_fd() const { return channel_.has_value() ? channel_->fd() : -1; }
+  // False: leave the poll_fd alone, Tick would read nothing.
+  bool wants_read() const { return machine_.wants_read(); }
+
+  // False: nothing can come any more, and nothing is held back.
+  bool open() const { return channel_.has_value() || !held_.empty(); }
+  // Connections that are owned and not taken up.
+  int undelivered() const { return machine_.undelivered(); }
+  // Connections here that were not delivered: whose acknowledgement could not be sent yet, or that
+  // were adopted from a dead sender and wait for their turn.
+  int held() const;
+  const ReceiverCounts& counts() const { return counts_; }
+
+ private:
+  struct Batch {
+    int64_t no = 0;
+    uint64_t taken = 0;
+    std::vector<Migrant> migrants;  // those taken
+  };
+
+  MigrationReceiver(FdChannel channel, ReceiverCallbacks callbacks, Syscalls& syscalls);
+
+  void Work(Instant now);
+  bool ReadOne(Instant now);
+  void OnReceived(Received received, Instant now);
+  void OnFrame(Received received, Instant now);
+  void OnBatch(BatchFrame frame, std::vector<OwnedFd> fds, Instant now);
+  Batch Decide(BatchFrame frame, std::vector<OwnedFd> fds);
+  absl::Status TakeUp(BatchItem* item, const OwnedFd& fd, const OwnedFd* memfd);
+  void OnLost(const absl::Status& status, Instant now);
+  void OnGarbage(const absl::Status& status, Instant now);
+  void Tell(ReceiverEvent event, Instant now);
+  void CarryOut(ReceiverEffect effect, Instant now);
+  void SendAck(Instant now);
+  void DeliverFirst();
+  void CloseHeld();
+  void RefuseHeld();
+  int FreeFdsNow(Instant now);
+
+  ReceiverCallbacks callbacks_;
+  Syscalls& syscalls_;
+  absl::optional<FdChannel> channel_;
+  ReceiverMachine machine_;
+  bool ticking_ = false;
+  bool died_ = false;
+  absl::optional<std::string> refuse_;  // told to the machine by the next Tick
+
+  std::deque<Batch> held_;  // decided, in order
+  int free_fds_ = 0;
+  Instant counted_fds_at_ = -absl::InfiniteDuration();
+  ReceiverCounts counts_;
+};
+
+}  // namespace zdd
+
+#endif  // ZDD_MIGRATION_MIGRATION_RECEIVER_H_
