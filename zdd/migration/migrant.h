@@ -1,4 +1,5 @@
-// Migrant is one live connection between two processes: the socket, and what its server knows of it.
+// Migrant is one live connection between two processes: the socket, and what its server knows of
+// it.
 //
 //   sender->Add({std::move(fd), std::move(ticket), "http", "h1/2", state, peer, age}, now);
 //

@@ -49,18 +49,20 @@ struct ReceiverCounts {
   int64_t taken = 0;    // this process became their owner
   int64_t refused = 0;  // sent back: by accept, by Refuse, or because they were no connections
   int64_t batches = 0;  // that came whole
-  int64_t revoked_batches = 0;    // closed because the sender took them back
-  int64_t adopted_from_dead = 0;  // of those taken: the sender died before it was acknowledged
-  int64_t garbage = 0;
+  int64_t truncated_batches = 0;  // for which there were no descriptors: they went back
+  int64_t revoked_batches = 0;    // closed here before they were acknowledged
+  int64_t adopted_from_dead = 0;  // of those taken: the sender died before the acknowledgement
+  int64_t garbage = 0;            // frames of the sender that made no sense
 };
 
 struct ReceiverCallbacks {
   // Whether this version can serve it: not ok for an unknown listener or format. Only that item is
-  // refused.
+  // refused. It is not ours yet, and a large state is not there yet.
   absl::AnyInvocable<absl::Status(const BatchItem&)> accept;
   // It is ours now: serve it. It waits to be taken up until Taken() is called, once for each.
   absl::AnyInvocable<void(Migrant)> deliver;
-  // The sender speaks garbage; the pair has ended. At most once.
+  // The pair has ended because the sender speaks garbage (DataLoss), or the kernel does not let us
+  // answer. At most once.
   absl::AnyInvocable<void(const absl::Status&)> garbage;
 };
 
@@ -68,7 +70,12 @@ class MigrationReceiver {
  public:
   // One Tick takes so many batches at the most; the rest come after a turn of the loop.
   static constexpr int kTickBatchesMax = 8;
+  // How soon an acknowledgement that did not fit is tried again.
   static constexpr absl::Duration kRetryPeriod = absl::Milliseconds(1);
+  // A sender that cannot be answered is dead, or has revoked; so long the proof is waited for.
+  static constexpr absl::Duration kUndecidedMax = absl::Seconds(1);
+  // Descriptors are counted so often at the most.
+  static constexpr absl::Duration kCountPeriod = absl::Milliseconds(10);
 
   // InvalidArgument if `fd` is no SEQPACKET socket.
   static absl::StatusOr<std::unique_ptr<MigrationReceiver>> Create(
@@ -82,13 +89,13 @@ class MigrationReceiver {
   // called.
   Instant Tick(Instant now);
 
-  // The server has taken up one that was delivered. Tick follows if wants_read() became true.
-  void Taken();
-  // Nothing more is taken from now on, of those that are not acknowledged yet: this process is
-  // about to stop, or has been told to leave. Tick follows.
-  void Refuse(absl::string_view reason);
+  // The server has taken up one that was delivered. Tick follows, soon.
+  void Taken() { machine_.Taken(); }
+  // From now on what is not acknowledged yet goes back: this process drains, stops or leaves. Not
+  // what a dead sender left: nobody else could serve it. Tick follows.
+  void Refuse() { refuse_ = true; }
   // The sender's process is dead, by its pidfd. Tick follows.
-  void PeerDied();
+  void PeerDied() { died_ = true; }
 
   // Readable (level) while Tick has something to read. -1 when the pair has ended.
   int poll_fd() const { return channel_.has_value() ? channel_->fd() : -1; }
@@ -106,41 +113,48 @@ class MigrationReceiver {
 
  private:
   struct Batch {
-    int64_t no = 0;
-    uint64_t taken = 0;
+    int no = 0;
+    uint64_t taken = 0;             // the bits of the acknowledgement
     std::vector<Migrant> migrants;  // those taken
   };
 
   MigrationReceiver(FdChannel channel, ReceiverCallbacks callbacks, Syscalls& syscalls);
 
   void Work(Instant now);
+  Instant NextTick(Instant now) const;
+
+  void Read(Instant now);
   bool ReadOne(Instant now);
-  void OnReceived(Received received, Instant now);
   void OnFrame(Received received, Instant now);
   void OnBatch(BatchFrame frame, std::vector<OwnedFd> fds, Instant now);
+  void Hold(Batch batch, Instant now);
   Batch Decide(BatchFrame frame, std::vector<OwnedFd> fds);
-  absl::Status TakeUp(BatchItem* item, const OwnedFd& fd, const OwnedFd* memfd);
-  void OnLost(const absl::Status& status, Instant now);
+  absl::Status Examine(BatchItem* item, int fd, int memfd);
+  void OnTruncated(Instant now);
   void OnGarbage(const absl::Status& status, Instant now);
+
   void Tell(ReceiverEvent event, Instant now);
+  void CarryOut(const std::vector<ReceiverEffect>& effects, Instant now);
   void CarryOut(ReceiverEffect effect, Instant now);
   void SendAck(Instant now);
   void DeliverFirst();
   void CloseHeld();
   void RefuseHeld();
-  int FreeFdsNow(Instant now);
+  int FreeFdsAbout(Instant now);
 
   ReceiverCallbacks callbacks_;
   Syscalls& syscalls_;
   absl::optional<FdChannel> channel_;
   ReceiverMachine machine_;
   bool ticking_ = false;
-  bool died_ = false;
-  absl::optional<std::string> refuse_;  // told to the machine by the next Tick
+  bool died_ = false;  // to be told to the machine by the next Tick, as is:
+  bool refuse_ = false;
+  bool more_ = false;  // there may be more to read
+  Instant ending_until_ = absl::InfiniteDuration();
 
-  std::deque<Batch> held_;  // decided, in order
+  std::deque<Batch> held_;  // in order
   int free_fds_ = 0;
-  Instant counted_fds_at_ = -absl::InfiniteDuration();
+  Instant fds_counted_at_ = -absl::InfiniteDuration();
   ReceiverCounts counts_;
 };
 

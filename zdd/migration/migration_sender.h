@@ -38,6 +38,7 @@
 #include "zdd/base/owned_fd.h"
 #include "zdd/base/syscalls.h"
 #include "zdd/base/time.h"
+#include "zdd/migration/answer_clock.h"
 #include "zdd/migration/batch.h"
 #include "zdd/migration/migrant.h"
 #include "zdd/migration/sender_machine.h"
@@ -106,9 +107,9 @@ class MigrationSender {
   // Readable (level) while Tick has something to read. -1 when the pair has ended.
   int poll_fd() const { return channel_.has_value() ? channel_->fd() : -1; }
 
-  bool open() const { return machine_.open() && asked_.ok(); }
-  // Why the pair is no longer open: DataLoss if the peer spoke garbage, DeadlineExceeded if it did
-  // not answer in time, Unavailable if it died or hung up, Cancelled by Revoke. Ok while it is open.
+  bool open() const { return machine_.open() && asked_.ok() && !peer_died_; }
+  // Why the pair is no longer open: DataLoss if the receiver spoke garbage, DeadlineExceeded if it
+  // did not answer in time, Unavailable if it died or hung up, Cancelled by Revoke. Ok until then.
   const absl::Status& broken() const { return broken_; }
 
   // Connections here: queued, unacknowledged, or about to come back.
@@ -132,45 +133,59 @@ class MigrationSender {
     Migrant migrant;
     std::string why;
   };
-  struct Draft;
+  enum class Reading {
+    kAll,     // everything that is there was read
+    kMore,    // there may be more
+    kFailed,  // the kernel refuses
+  };
 
-  MigrationSender(SenderLimits limits, SenderCallbacks callbacks, FdChannel channel);
+  MigrationSender(SenderLimits limits, SenderCallbacks callbacks, FdChannel channel,
+                  Syscalls& syscalls);
 
   void Work(Instant now);
-  void Read(Instant now);
-  bool ReadOne(Instant now);
-  void OnFrame(const Received& received, Instant now);
-  void OnAck(const AckFrame& ack, Instant now);
+  Instant NextTick(Instant now) const;
+
+  void Read();
+  void OnFrame(const Received& received);
+  void OnAck(const AckFrame& ack);
+  void OnGarbage(const absl::Status& status);
   void Complete(const AckFrame& ack);
-  void Break(absl::Status why);
-  void Tell(SenderEvent event, Instant now);
-  void CarryOut(SenderEffect effect, Instant now);
-  void SendRevoked(Instant now);
+  void Forget(const Batch& batch);
+
+  absl::Status Overdue() const;
+  void Break(const absl::Status& why, SenderEvent event);
+  void Tell(SenderEvent event);
+  void CarryOut(SenderEffect effect);
+  void SendRevoked();
   void TakeBack();
+
   void SendBatches(bool whole_only, Instant now);
-  bool SendBatch(int count, Instant now);
   int NextBatch() const;
-  bool MakeMemfds(int count);
+  int MakeMemfds(int count);
+  bool SendBatch(int count, Instant now);
+  void OnSent(int count, size_t bytes, int fds, Instant now);
+
   void BringHome(Migrant migrant, absl::string_view why);
+  void BringFirstHome(absl::string_view why);
   void ReturnQueued();
   void DeliverHome();
-  Instant NextTick(Instant now);
 
   const SenderLimits limits_;
   SenderCallbacks callbacks_;
-  Syscalls* syscalls_ = nullptr;
+  Syscalls& syscalls_;
   absl::optional<FdChannel> channel_;
   SenderMachine machine_;
-  absl::Status asked_;   // to end; told to the machine by the next Tick
-  bool peer_died_ = false;
+  AnswerClock answers_;
   bool ticking_ = false;
-  bool refused_by_kernel_ = false;  // the last send: wait for an acknowledgement or a millisecond
-  bool read_failed_ = false;
+  absl::Status asked_;  // to end; told to the machine by the next Tick
+  bool peer_died_ = false;
+  Reading reading_ = Reading::kAll;
+  bool refused_by_kernel_ = false;  // the last batch: tried again by the next Tick
   int peer_free_fds_;
 
   std::deque<Queued> queue_;
   std::deque<Batch> unacknowledged_;
-  int unacknowledged_items_ = 0;
+  int unacknowledged_items_ = 0;  // the sums of those
   size_t unacknowledged_bytes_ = 0;
   int unacknowledged_fds_ = 0;
   std::deque<Home> home_;

@@ -1,8 +1,6 @@
 #include "zdd/service/join.h"
 
-#include <dirent.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "zdd/base/free_fds.h"
 #include "zdd/base/status.h"
 #include "zdd/base/syscalls.h"
 #include "zdd/base/time.h"
@@ -180,18 +179,6 @@ class Joiner {
 };
 
 }  // namespace
-
-int FreeFds() {
-  rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-  DIR* directory = opendir("/proc/self/fd");
-  if (directory == nullptr) return 0;
-  int open = -3;  // ".", ".." and the directory itself
-  while (readdir(directory) != nullptr) ++open;
-  closedir(directory);
-  const rlim_t max = std::min<rlim_t>(limit.rlim_cur, 1 << 30);
-  return std::max<int>(0, static_cast<int>(max) - open);
-}
 
 absl::StatusOr<JoinedHandoff> JoinPredecessor(FdChannel channel, const JoinRequest& request) {
   return Joiner(std::move(channel), request).Run();

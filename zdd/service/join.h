@@ -47,9 +47,6 @@ struct JoinedHandoff {
 
 absl::StatusOr<JoinedHandoff> JoinPredecessor(FdChannel channel, const JoinRequest& request);
 
-// How many descriptors this process can still open.
-int FreeFds();
-
 }  // namespace zdd
 
 #endif  // ZDD_SERVICE_JOIN_H_
