@@ -21,8 +21,9 @@ namespace {
 // first waits a little longer the next time, so that each wins about half of the rounds.
 class Race {
  public:
-  explicit Race(absl::FunctionRef<void()> theirs)
-      : theirs_(theirs), thread_([this] {
+  // `step`: of that wait, in turns of an empty loop.
+  Race(int step, absl::FunctionRef<void()> theirs)
+      : step_(step), theirs_(theirs), thread_([this] {
           for (int round = 1; Await(round); ++round) {
             Spin(delay_);
             theirs_();
@@ -40,7 +41,7 @@ class Race {
     ours();
     while (finished_ < round) sched_yield();
   }
-  void TheirsWasFirst(bool first) { delay_ += first ? 20 : -20; }
+  void TheirsWasFirst(bool first) { delay_ += first ? step_ : -step_; }
 
  private:
   // False: there are no more.
@@ -49,10 +50,10 @@ class Race {
     return started_ >= 0;
   }
   static void Spin(int count) {
-    for (volatile int i = 0; i < count; i = i + 1) {
-    }
+    for (int i = 0; i < count; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 
+  const int step_;
   absl::FunctionRef<void()> theirs_;
   std::atomic<int> started_{0};
   std::atomic<int> finished_{0};
@@ -61,14 +62,14 @@ class Race {
 };
 
 TEST(MigrationRace, AnAcknowledgementThatWasSentIsReadAfterTheShutdown) {
-  constexpr int kRounds = 20000;
+  constexpr int kRounds = 5000;
   FdAudit audit;
   FdChannel* theirs = nullptr;
   bool sent = false;
   int won = 0;
   int disagreements = 0;
   const auto acknowledge = [&] { sent = theirs->Send("ack").kind == SendResult::kSent; };
-  Race race(acknowledge);
+  Race race(200, acknowledge);
   for (int round = 0; round < kRounds; ++round) {
     absl::StatusOr<FdChannel::Ends> pair = FdChannel::Pair();
     theirs = &pair->theirs;
@@ -86,7 +87,7 @@ TEST(MigrationRace, AnAcknowledgementThatWasSentIsReadAfterTheShutdown) {
 }
 
 TEST(MigrationRace, BothEndsAgreeWhoOwns) {
-  constexpr int kRounds = 3000;
+  constexpr int kRounds = 500;
   FdAudit audit;
   MigrationPair* pair = nullptr;
   int moved = 0;
@@ -94,7 +95,7 @@ TEST(MigrationRace, BothEndsAgreeWhoOwns) {
   const auto take = [&] {
     while (pair->receiver->open() && pair->delivered.empty()) pair->TickReceiver();
   };
-  Race race(take);
+  Race race(1000, take);
   for (int round = 0; round < kRounds; ++round) {
     MigrationPair both;
     both.Add();
