@@ -45,6 +45,7 @@ std::vector<SenderEffect> SenderMachine::OnEvent(SenderEvent event) {
       if (state_ == SenderState::kEnding) return {};
       return Enter(SenderState::kEnding, SenderEffect::kShutRead);
     case SenderEvent::kEndOfFile:
+      oldest_ = next_;
       return Enter(SenderState::kBroken, SenderEffect::kTakeBack);
   }
   return {};
