@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 #include "absl/strings/match.h"
@@ -119,6 +121,53 @@ TEST(FailureTest, TheSuccessorOfAnOwnerThatDiesWhileItStartsBeginsAnew) {
   lineage.Await("join.orphaned", second);
   lineage.Await("owner", second);
   lineage.Await("phase.serving", second);
+}
+
+// A shell script that starts the server and waits for it: the process that was started is not the
+// one that serves.
+class WrapperTest : public ::testing::Test {
+ protected:
+  WrapperTest() {
+    const std::string wrapper = lineage_.dir().File("wrapper");
+    std::ofstream(wrapper) << "#!/bin/sh\n"
+                           << std::filesystem::absolute("tests/process/test_server").string() << " "
+                           << lineage_.dir().File("script") << "\nexit 0\n";
+    EXPECT_EQ(chmod(wrapper.c_str(), 0700), 0);
+    first_ = lineage_.StartFirst({"version v1", "command " + wrapper, "deadline_ms 300"});
+  }
+  // The wrapper's pid, and the server's.
+  std::pair<pid_t, pid_t> AwaitWrapped() {
+    const std::string told = lineage_.Await("handoff.wrapped", first_).message;
+    int wrapper = 0;
+    int server = 0;
+    EXPECT_EQ(sscanf(told.c_str(), "pid %d was started, pid %d", &wrapper, &server), 2) << told;
+    return {wrapper, server};
+  }
+
+  Lineage lineage_{{"listen http tcp://127.0.0.1:0", "standby_ms 1000", "silence_ms 1000"}};
+  pid_t first_ = 0;
+};
+
+TEST_F(WrapperTest, ItsDeathIsNotTheSuccessors) {
+  lineage_.Script({"version v2"});
+  lineage_.Signal(first_, SIGUSR2);
+  const auto [wrapper, server] = AwaitWrapped();
+  lineage_.Await("phase.standby", first_);
+  lineage_.Signal(wrapper, SIGKILL);
+  lineage_.Await("upgrade.promoted", first_);
+  lineage_.Await("owner", server);
+  EXPECT_EQ(lineage_.AwaitExit(first_), 0);
+}
+
+TEST_F(WrapperTest, AFrozenSuccessorBehindItIsKilled) {
+  lineage_.Script({"version v2", "at phase.accepting stop"});
+  lineage_.Signal(first_, SIGUSR2);
+  const auto [wrapper, server] = AwaitWrapped();
+  lineage_.Await("upgrade.rolled_back", first_);
+  lineage_.Await("handoff.killed", first_);
+  lineage_.Await("phase.serving", first_);
+  EXPECT_EQ(lineage_.AwaitExit(server), -SIGKILL);
+  (void)wrapper;
 }
 
 TEST(FailureTest, ASecondSuccessorIsToldThatTheServiceIsBusy) {

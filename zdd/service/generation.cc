@@ -104,6 +104,7 @@ void Generation::BeginHandoff() {
   cause_ = absl::OkStatus();
   // Until it is told to accept it has nothing in hand that it would have to finish.
   SetPeerDrain(kNothingInHand);
+  wrapped_ = false;
   handoff_began_ = MonotonicNow();
   queues_ = QueueWatch();
   Report fresh;

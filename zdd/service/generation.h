@@ -166,6 +166,7 @@ class Generation {
   // The handoff in progress.
   std::shared_ptr<Peer> peer_;
   std::shared_ptr<SuccessorProcess> process_;  // the peer, if we started it
+  bool wrapped_ = false;                       // or that one's parent
   absl::optional<Token> token_;
   HelloFrame hello_;
   std::deque<Chunk> chunks_;         // of our offer

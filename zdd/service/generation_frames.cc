@@ -60,6 +60,15 @@ void Generation::OnHello(const HelloFrame& hello) {
     peer_->Send(RefusedFrame{std::string(refused.message())});
     return Step(Event::kGarbage, refused);
   }
+  // A program that starts another one and waits, as a shell script without exec does.
+  if (process_ != nullptr && peer_->speaker() > 0 && peer_->speaker() != process_->pid()) {
+    context_.log->Info("handoff.wrapped",
+                       absl::StrCat("pid ", process_->pid(), " was started, pid ", peer_->speaker(),
+                                    " is the successor: a wrapper should exec"));
+    peer_->FollowSpeaker();
+    process_->SetWrapped(peer_->info.pid, Duplicate(peer_->pidfd()));
+    wrapped_ = true;
+  }
   hello_ = hello;
   peer_->info.version = hello.version;
   if (peer_->info.pid == 0) peer_->info.pid = hello.pid;
@@ -121,7 +130,7 @@ bool Generation::SendPair(OwnedFd pair) {
 void Generation::OnPeerDead() {
   context_.host->OnGenerationDead(peer_->info.number);
   absl::Status cause;
-  if (process_ != nullptr) {
+  if (process_ != nullptr && !wrapped_) {
     absl::optional<std::string> exit = process_->ExitText();
     cause = absl::UnavailableError(absl::StrCat("successor pid ", process_->pid(), " ",
                                                 exit.value_or("died"), " in ",

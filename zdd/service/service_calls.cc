@@ -204,6 +204,8 @@ void ServiceCore::StopOnLoop(std::string reason) {
                                           : stops_ == 2 ? ", again: no more waiting"
                                                         : ""));
   const Phase phase = generation_->phase();
+  // It is ending as it is. The signal may be one that all of a group got.
+  if (stops_ == 1 && (phase == Phase::kDraining || phase == Phase::kLeaving)) return;
   if (stops_ > 1 && phase == Phase::kAborting) return generation_->Handle(Event::kDeadline);
   if (stops_ > 2 && drain_ != nullptr) {
     drain_->Cut(MonotonicNow());
