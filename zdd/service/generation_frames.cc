@@ -298,7 +298,7 @@ void Generation::AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, Owned
       for (const OlderGeneration& older : draining->older) {
         OwnedFd pidfd;
         if (older.pidfd && next < fds.size()) pidfd = std::move(fds[next++]);
-        if (pidfd.valid())
+        if (pidfd.valid() && elders_.size() < kOlderGenerationsMax)
           AddElder({older.number, older.pid, older.version}, nullptr, std::move(pidfd));
       }
     };

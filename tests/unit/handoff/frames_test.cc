@@ -62,6 +62,8 @@ std::vector<Frame> EachFrame() {
       WishFrame{},
       BusyFrame{4122, "standby", absl::Milliseconds(1250)},
       RefusedFrame{"no protocol in common"},
+      ReadsFrame{"http", {"chat/2", "chat/1"}},
+      PairFrame{},
       PingFrame{},
   };
 }
