@@ -77,17 +77,23 @@ class Client {
 
 class EmbedTest : public ::testing::Test {
  protected:
-  // Returns when `generation` owns the service: its pid.
+  // Returns when `generation` has answered and owns the service: its pid.
   pid_t Replace(pid_t owner, int generation) {
     server_.Signal(owner, SIGUSR2);
     Await(generation, "accepting");
     const pid_t successor = server_.ChildOf(owner);
+    AwaitAnswerOf(generation);
     Await(generation, "serving");
     return successor;
   }
   void ExpectAcceptsAlone(int generation) {
     const std::string version = absl::StrCat("X-Version: ", generation, "\r\n");
     for (int i = 0; i < 20; ++i) EXPECT_TRUE(absl::StrContains(Get(), version)) << server_.log();
+  }
+  // While it accepts together with another one.
+  void AwaitAnswerOf(int generation) {
+    const std::string version = absl::StrCat("X-Version: ", generation, "\r\n");
+    Until([&] { return absl::StrContains(Get(), version); });
   }
   void Await(int generation, const std::string& state) {
     server_.Await(absl::StrCat("generation ", generation, " is ", state));
@@ -203,8 +209,7 @@ TEST_F(EmbedTest, TakesOverFromASuccessorThatIsKilledInStandby) {
   const pid_t first = StartFirst();
   server_.Signal(first, SIGUSR2);
   Await(1, "standby");
-  while (!absl::StrContains(Get(), "X-Version: 2\r\n")) {  // both accept for a while
-  }
+  AwaitAnswerOf(2);
   server_.Signal(server_.ChildOf(first), SIGKILL);
   server_.Await("keeps serving");
   EXPECT_TRUE(absl::StrContains(Get(), "X-Version: 1\r\n")) << server_.log();
