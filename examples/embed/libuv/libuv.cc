@@ -163,6 +163,7 @@ class Session {
 }  // namespace
 
 int main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);  // libuv writes as write() does
   uv_loop_t* const loop = uv_default_loop();
 
   zdd::Options options;
