@@ -8,8 +8,8 @@
 //     http.output.erase(0, send(fd, http.output.data(), http.output.size(), 0));
 //   std::move(ticket).Migrate(std::move(fd), http.Save());
 //
-// GET / says hello, GET /bytes/N gives N bytes. A request with a body is answered and its
-// connection closed.
+// GET / says hello, GET /bytes/N gives N bytes. There are no other methods; a request with a body
+// is answered and its connection closed.
 #ifndef EXAMPLES_EMBED_HTTP1_H_
 #define EXAMPLES_EMBED_HTTP1_H_
 
@@ -30,6 +30,7 @@ struct Http1 {
   static constexpr char kFormat[] = "h1/1";
   static constexpr size_t kHeadBytesMax = 16 << 10;
   static constexpr size_t kBodyBytesMax = 16 << 20;
+  static constexpr char kTooLong[] = "431 Request Header Fields Too Large";
 
   std::string input;
   std::string output;
@@ -46,11 +47,15 @@ struct Http1 {
     if (!whole && input.size() < kHeadBytesMax) return false;
     const std::string head = absl::AsciiStrToLower(input.substr(0, end));
     input.erase(0, whole ? end + 4 : end);
-    last = close || !whole || absl::StrContains(head, "\r\nconnection: close") ||
+    const bool get = whole && absl::StartsWith(head, "get /");
+    last = close || !get || absl::StrContains(head, "\r\nconnection: close") ||
            absl::StrContains(head, "\r\ncontent-length:") ||
            absl::StrContains(head, "\r\ntransfer-encoding:");
-    const std::string body = Body(head);
-    output = absl::StrCat("HTTP/1.1 ", whole ? "200 OK" : "431 Request Header Fields Too Large",
+    const std::string body = get ? Body(head) : "GET is all there is\n";
+    output = absl::StrCat("HTTP/1.1 ",
+                          get     ? "200 OK"
+                          : whole ? "405 Method Not Allowed"
+                                  : kTooLong,
                           "\r\nX-Version: ", version, "\r\nContent-Length: ", body.size(),
                           last ? "\r\nConnection: close" : "", "\r\n\r\n", body);
     return true;
