@@ -22,6 +22,7 @@
 #include "zdd/net/address.h"
 #include "zdd/net/socket.h"
 #include "zdd/net/socket_facts.h"
+#include "zdd/net/socket_file.h"
 #include "zdd/service/accept_mode.h"
 #include "zdd/service/event_log.h"
 #include "zdd/service/options.h"
@@ -37,6 +38,10 @@ struct ListenSocket {
   int index = 0;
   bool claimed = false;   // the successor serves it
   bool borrowed = false;  // it is the successor's: served only when that one cannot
+  bool nameless = false;  // its file is gone and another socket has the name: only emptied
+
+  // Whether it is the one to give to a successor.
+  bool ours() const { return !borrowed && !nameless; }
 };
 
 class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
@@ -86,6 +91,12 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   // Closes all sockets, for good. `take_queued`: what waits on those that no successor serves is
   // accepted first. A successor that gives up takes nothing: its predecessor serves that queue.
   void Close(bool take_queued);
+  // Looks whether the files of Unix sockets are still there, and binds anew those that are not: a
+  // cleaner of /tmp has removed them, and no client finds us. Not in a handoff. The socket that has
+  // lost its name is served until a later look finds its queue empty. Logs, each once:
+  // `listener.remade`; `listener.replaced`: something lies there that is not ours, and is left
+  // alone; `listener.lost`: it cannot be bound now, and is tried again at each look.
+  void KeepFiles();
   void End();     // Accept() ends. Nothing can be delivered any more
   void Detach();  // the loop goes
 
@@ -95,6 +106,9 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   absl::Status SetMode(std::shared_ptr<AcceptMode> mode);
   AcceptContext Context();
   void Repair(int index);
+  void Rebind(size_t i);
+  void CloseEmptied();
+  int FreeIndex() const;
   SocketOptions BindOptions();
 
   const std::string name_;
@@ -116,6 +130,7 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   bool serves_exclusive_ = false;
   bool paused_ = false;
   bool closed_ = false;
+  std::string told_;  // what was last told of a lost file
 };
 
 }  // namespace zdd

@@ -9,7 +9,6 @@
 #include "zdd/drain/plan.h"
 #include "zdd/service/accept.h"
 #include "zdd/service/check_options.h"
-#include "zdd/service/pid_file.h"
 
 namespace zdd {
 namespace {
@@ -365,9 +364,7 @@ void ServiceCore::BecomeOwner() {
   control_->Own();
   log_->Info("owner", absl::StrCat("generation ", generation_->number(), " owns the service"),
              {{"generation", absl::StrCat(generation_->number())}});
-  if (options_.pid_file.empty()) return;
-  absl::Status written = WritePidFile(options_.pid_file, getpid());
-  if (!written.ok()) log_->Error("pid_file", written.ToString());
+  pid_->Own();
 }
 
 void ServiceCore::BeginDrain(bool leaving) {
@@ -520,10 +517,7 @@ void ServiceCore::CloseControl() { control_->Close(); }
 
 void ServiceCore::Unlink() {
   listeners_->Unlink();
-  if (!options_.pid_file.empty()) {
-    absl::Status removed = RemovePidFile(options_.pid_file, getpid());
-    if (!removed.ok()) log_->Warning("pid_file", removed.ToString());
-  }
+  pid_->Remove();
   absl::Status unlinked = control_->Unlink();
   if (!unlinked.ok()) log_->Warning("control.unlink", unlinked.ToString());
 }

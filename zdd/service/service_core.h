@@ -24,6 +24,7 @@
 #include "zdd/service/listener_set.h"
 #include "zdd/service/loop.h"
 #include "zdd/service/mover.h"
+#include "zdd/service/pid_keeper.h"
 #include "zdd/service/process_services.h"
 #include "zdd/service/readiness.h"
 #include "zdd/service/service.h"
@@ -133,6 +134,7 @@ class ServiceCore : public GenerationHost,
   std::unique_ptr<ListenerSet> listeners_;
   std::unique_ptr<Generation> generation_;
   std::unique_ptr<ControlKeeper> control_;
+  std::unique_ptr<PidKeeper> pid_;
   FdReserve reserve_;
   std::unique_ptr<Readiness> readiness_;
   std::unique_ptr<Mover> mover_;
