@@ -193,6 +193,13 @@ TEST_F(ListenerFilesTest, ARelativePathMayMeanAnotherPlaceByNow) {
   EXPECT_EQ(core_->sockets().size(), 1);
 }
 
+TEST_F(ListenerFilesTest, ASocketThatIsShutDownIsBoundAnew) {
+  Accept();
+  shutdown(core_->sockets()[0].fd.get(), SHUT_RDWR);
+  EXPECT_TRUE(loop_.TurnUntil([&] { return Connect().valid(); }));
+  EXPECT_THAT(told_, ElementsAre(HasSubstr("listener.shut_down")));
+}
+
 TEST_F(ListenerFilesTest, AnOldSocketThatIsShutDownIsDropped) {
   const OwnedFd waits = Connect();
   unlink(file_.c_str());
