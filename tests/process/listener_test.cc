@@ -188,10 +188,13 @@ TEST(ListenerTest, ARemovedSocketFileIsMadeAgainAndGoesOver) {
   const std::string address = "unix://" + path;
   Lineage lineage({"listen http " + address});
   const pid_t first = lineage.StartFirst();
+  // Who is served finds an owner that has looked already.
+  EXPECT_TRUE(Hammer(address)->AwaitVersion("v1", kLong));
   ASSERT_EQ(unlink(path.c_str()), 0);
   EXPECT_FALSE(Connects(address));
   lineage.Script({"version bad", "fail exit 3"});
   lineage.Signal(first, SIGUSR2);
+  lineage.Await("test.started");
   lineage.Await("listener.remade", first);
   auto load = Hammer(address);
   EXPECT_TRUE(load->AwaitVersion("v1", kLong));

@@ -9,12 +9,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
+#include "zdd/base/time.h"
 #include "zdd/service/accept.h"
 #include "zdd/service/push_accept.h"
 #include "zdd/service/raw_accept.h"
 
 namespace zdd {
 namespace {
+
+constexpr absl::Duration kExhaustionToldEvery = absl::Minutes(1);
 
 bool LostItsFile(const ListenSocket& socket) {
   // A relative path may mean another directory by now.
@@ -39,7 +42,8 @@ ListenerCore::ListenerCore(std::string name, Address asked, ListenOptions option
       callbacks_(callbacks),
       log_(std::move(log)),
       enter_(std::move(enter)),
-      address_(asked_) {}
+      address_(asked_),
+      exhausted_(kExhaustionToldEvery) {}
 
 Address ListenerCore::address() const {
   MutexLock lock(&mutex_);
@@ -125,15 +129,23 @@ AcceptContext ListenerCore::Context() {
       if (auto self = weak.lock()) self->Repair(index);
     });
   };
-  context.on_exhausted = [weak, log = log_](int error) {
-    auto self = weak.lock();
-    if (self == nullptr) return;
-    log->Warning("listener.exhausted",
-                 absl::StrCat("listener \"", self->name_, "\" pauses: accept4: ",
-                              strerrordesc_np(error), "; clients wait in the queue"),
-                 {{"listener", self->name_}});
+  context.on_exhausted = [weak](int error) {
+    if (auto self = weak.lock()) self->WarnOfExhaustion(error);
   };
   return context;
+}
+
+// It may repeat many times a second, for as long as the clients stay.
+void ListenerCore::WarnOfExhaustion(int error) {
+  const absl::optional<int> untold = exhausted_.Tell(MonotonicNow());
+  if (!untold.has_value()) return;
+  log_->Warning(
+      "listener.exhausted",
+      absl::StrCat("listener \"", name_, "\" pauses: accept4: ", strerrordesc_np(error),
+                   "; clients wait in the queue",
+                   *untold > 0 ? absl::StrCat(" (", *untold, " pauses since this was last told)")
+                               : ""),
+      {{"listener", name_}});
 }
 
 absl::optional<Connection> ListenerCore::Accept() {

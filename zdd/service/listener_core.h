@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "zdd/base/seldom.h"
 #include "zdd/drain/ticket_table.h"
 #include "zdd/handoff/frames.h"
 #include "zdd/handoff/handoff_table.h"
@@ -105,6 +106,7 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   void Apply(Task stopped);
   absl::Status SetMode(std::shared_ptr<AcceptMode> mode);
   AcceptContext Context();
+  void WarnOfExhaustion(int error);  // any thread
   void Repair(int index);
   void Rebind(size_t i);
   void CloseEmptied();
@@ -122,6 +124,7 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   std::vector<ListenSocket> sockets_;
   mutable Mutex mutex_;
   Address address_ ABSL_GUARDED_BY(mutex_);
+  Seldom exhausted_;
   std::shared_ptr<AcceptMode> mode_;
   std::shared_ptr<PullAccept>
       pull_;  // mode_, if it is that; for Accept() of any thread. Set before Start()

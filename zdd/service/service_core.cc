@@ -502,7 +502,13 @@ void ServiceCore::TickDrain() {
     return drain_timer_->Start(next - now, [this] { TickDrain(); });
   }
   if (std::exchange(drained_, true)) return;
+  WarnOfCut();
   generation_->Handle(Event::kAllGone);
+}
+
+void ServiceCore::WarnOfCut() {
+  std::string text = CutText(drain_->report(MonotonicNow()));
+  if (!text.empty()) log_->Warning("drain.cut", std::move(text));
 }
 
 void ServiceCore::HurryDrain() {

@@ -111,6 +111,7 @@ class ServiceCore : public GenerationHost,
   void StopOnLoop(std::string reason);
   void OnVisitor(std::shared_ptr<Peer> peer, Frame first);
   void TickDrain();
+  void WarnOfCut();
   void WatchMigrations();
   void BeginMoving();
   void OnMigrate(Ticket ticket, OwnedFd fd, std::string state);
