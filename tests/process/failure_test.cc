@@ -1,9 +1,12 @@
 // Whatever a successor does wrong, the predecessor serves on, its clients notice nothing, and the
 // reason is told.
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <csignal>
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 #include "absl/strings/match.h"
@@ -122,6 +125,53 @@ TEST(FailureTest, TheSuccessorOfAnOwnerThatDiesWhileItStartsBeginsAnew) {
   lineage.Await("phase.serving", second);
 }
 
+// A shell script that starts the server and waits for it: the process that was started is not the
+// one that serves.
+class WrapperTest : public ::testing::Test {
+ protected:
+  WrapperTest() {
+    const std::string wrapper = lineage_.dir().File("wrapper");
+    std::ofstream(wrapper) << "#!/bin/sh\n"
+                           << std::filesystem::absolute("tests/process/test_server").string() << " "
+                           << lineage_.dir().File("script") << "\nexit 0\n";
+    EXPECT_EQ(chmod(wrapper.c_str(), 0700), 0);
+    first_ = lineage_.StartFirst({"version v1", "command " + wrapper, "deadline_ms 300"});
+  }
+  // The wrapper's pid, and the server's.
+  std::pair<pid_t, pid_t> AwaitWrapped() {
+    const std::string told = lineage_.Await("handoff.wrapped", first_).message;
+    int wrapper = 0;
+    int server = 0;
+    EXPECT_EQ(sscanf(told.c_str(), "pid %d was started, pid %d", &wrapper, &server), 2) << told;
+    return {wrapper, server};
+  }
+
+  Lineage lineage_{{"listen http tcp://127.0.0.1:0", "standby_ms 1000", "silence_ms 1000"}};
+  pid_t first_ = 0;
+};
+
+TEST_F(WrapperTest, ItsDeathIsNotTheSuccessors) {
+  lineage_.Script({"version v2"});
+  lineage_.Signal(first_, SIGUSR2);
+  const auto [wrapper, server] = AwaitWrapped();
+  lineage_.Await("phase.standby", first_);
+  lineage_.Signal(wrapper, SIGKILL);
+  lineage_.Await("upgrade.promoted", first_);
+  lineage_.Await("owner", server);
+  EXPECT_EQ(lineage_.AwaitExit(first_), 0);
+}
+
+TEST_F(WrapperTest, AFrozenSuccessorBehindItIsKilled) {
+  lineage_.Script({"version v2", "at phase.accepting stop"});
+  lineage_.Signal(first_, SIGUSR2);
+  const auto [wrapper, server] = AwaitWrapped();
+  lineage_.Await("upgrade.rolled_back", first_);
+  lineage_.Await("handoff.killed", first_);
+  lineage_.Await("phase.serving", first_);
+  EXPECT_EQ(lineage_.AwaitExit(server), -SIGKILL);
+  (void)wrapper;
+}
+
 TEST(FailureTest, ASecondSuccessorIsToldThatTheServiceIsBusy) {
   Lineage lineage({"listen http tcp://127.0.0.1:0", "standby_ms 2000"});
   pid_t first = lineage.StartFirst({"version v1"});
@@ -162,6 +212,20 @@ TEST(FailureTest, AHungServerBehindALiveLoopIsHelpedAndRolledBack) {
   EXPECT_TRUE(absl::StrContains(failed.message, "accepts nothing")) << failed.message;
   LoadReport report = (*load)->Stop();
   EXPECT_LE(report.lost(), 1) << report.ToTable();  // what the hung one had accepted
+}
+
+TEST(FailureTest, ASuccessorThatWasFrozenForAWhileInStandbyTakesOverAllTheSame) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "standby_ms 2500", "silence_ms 5000"});
+  pid_t first = lineage.StartFirst({"version v1"});
+  lineage.Script({"version v2"});
+  lineage.Signal(first, SIGUSR2);
+  pid_t second = lineage.Await("test.started").pid;
+  lineage.Await("phase.standby", first);
+  lineage.Signal(second, SIGSTOP);
+  lineage.AwaitStopped(second);
+  poll(nullptr, 0, 500);  // helped after 300 ms, and not overruled
+  lineage.Signal(second, SIGCONT);
+  lineage.Await("upgrade.promoted", first);
 }
 
 }  // namespace

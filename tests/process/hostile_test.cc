@@ -212,6 +212,18 @@ TEST_F(HostileTest, WhoClaimsNothingIsRolledBack) {
   ExpectUnharmed();
 }
 
+TEST_F(HostileTest, WhoClaimsMoreThanThereIsIsRolledBackAtOnce) {
+  Impostor impostor(lineage_);
+  impostor.SayHello();
+  impostor.Await<OfferFrame>();
+  PreparedFrame prepared;
+  prepared.claims = {"http", "http"};  // and more to come
+  impostor.Send(prepared);
+  ExpectRolledBack("claims 2 listeners and sends 0 sockets, for 1 listeners of ours");
+  impostor.HangUp();
+  ExpectUnharmed();
+}
+
 TEST_F(HostileTest, WhoAcceptsNothingAndFallsSilentIsOverruled) {
   Impostor impostor(lineage_);
   impostor.BePrepared({"http"});

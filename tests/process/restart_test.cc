@@ -159,6 +159,8 @@ TEST(RestartTest, AListenerIsAddedDroppedAndRebound) {
   EXPECT_EQ((*added)->Stop().lost(), 0);
 }
 
+constexpr absl::Duration kThink = absl::Milliseconds(50);
+
 TEST(RestartTest, TwoServicesOfOneProcessUpgradeAsOneProcess) {
   Lineage lineage({"name a", "also b", "listen http tcp://127.0.0.1:0"});
   pid_t first = lineage.StartFirst({"version v1"});
@@ -233,6 +235,32 @@ TEST(RestartTest, StopDuringAHandoffStopsTheService) {
   lineage.Await("phase.failed", second);
   EXPECT_EQ(lineage.AwaitExit(first), 0);
   EXPECT_FALSE(lineage.Alive(second));
+}
+
+// As a stop of a whole control group, or Ctrl-C, does it: for a generation that is leaving anyway
+// the first signal is not the one that cuts its drain short.
+TEST(RestartTest, AStopOfAllGenerationsCutsNobodyOff) {
+  for (int round = 0; round < 3; ++round) {
+    Lineage lineage({"listen http tcp://127.0.0.1:0", "standby_ms 5000", "grace_ms 1000",
+                     "spread_ms 500", "deadline_ms 20000"});
+    pid_t first = lineage.StartFirst({"version v1"});
+    lineage.Script({"version v2"});
+    lineage.Signal(first, SIGUSR2);
+    pid_t second = lineage.Await("test.started").pid;
+    lineage.Await("phase.standby", first);
+    auto load = LoadClient::Start(
+        {.address = lineage.Address(),
+         .groups = {{.kind = LoadKind::kKeepAlive, .connections = 50, .think = kThink}}});
+    ASSERT_TRUE(load.ok());
+    EXPECT_TRUE((*load)->AwaitVersion("v2", kLong));
+    lineage.Signal(first, SIGTERM);
+    lineage.Await("phase.leaving", second);
+    lineage.Signal(second, SIGTERM);
+    EXPECT_EQ(lineage.AwaitExit(first), 0);
+    // Whoever was told to reconnect finds nobody: that is what a stop means.
+    const LoadGroupReport sum = (*load)->Stop().Sum();
+    EXPECT_EQ(sum.lost(), sum.count(LoadOutcome::kRefused)) << lineage.History();
+  }
 }
 
 }  // namespace

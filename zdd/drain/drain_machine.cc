@@ -128,6 +128,7 @@ void DrainMachine::EndPass(Instant now) {
 void DrainMachine::Resume(Instant now) {
   if (!held_) return;
   held_ = false;
+  if (state_ == DrainState::kServing || state_ == DrainState::kDrained) return;
   plan_.spread = std::clamp(HoldEnd() - now, absl::ZeroDuration(), plan_.spread);
   next_ = std::min(next_, now);
 }

@@ -118,7 +118,10 @@ void MigrationReceiver::OnBatch(BatchFrame frame, std::vector<OwnedFd> fds, Inst
   }
   ++counts_.batches;
   free_fds_ -= static_cast<int>(fds.size());
-  Hold(Decide(std::move(frame), std::move(fds)), now);
+  Batch batch = Decide(std::move(frame), &fds);
+  // What is refused is closed before that is said: its sender may serve it as soon as it hears.
+  fds.clear();
+  Hold(std::move(batch), now);
 }
 
 void MigrationReceiver::Hold(Batch batch, Instant now) {
@@ -140,21 +143,21 @@ void MigrationReceiver::OnTruncated(Instant now) {
   Hold(std::move(none), now);
 }
 
-// Closes what is refused: its sender may serve it as soon as it reads that.
-MigrationReceiver::Batch MigrationReceiver::Decide(BatchFrame frame, std::vector<OwnedFd> fds) {
+// Takes out of `fds` what is kept.
+MigrationReceiver::Batch MigrationReceiver::Decide(BatchFrame frame, std::vector<OwnedFd>* fds) {
   Batch batch;
   batch.no = frame.no;
   size_t next_memfd = frame.items.size();
   for (size_t i = 0; i < frame.items.size(); ++i) {
     BatchItem& item = frame.items[i];
-    const int memfd = item.in_memfd ? fds[next_memfd++].get() : -1;
-    if (!Examine(&item, fds[i].get(), memfd).ok()) {
+    const int memfd = item.in_memfd ? (*fds)[next_memfd++].get() : -1;
+    if (!Examine(&item, (*fds)[i].get(), memfd).ok()) {
       ++counts_.refused;
       continue;
     }
     batch.taken |= uint64_t{1} << i;
     Migrant migrant;
-    migrant.fd = std::move(fds[i]);
+    migrant.fd = std::move((*fds)[i]);
     migrant.listener = std::move(item.listener);
     migrant.format = std::move(item.format);
     migrant.state = std::move(item.state);

@@ -128,7 +128,7 @@ class MigrationReceiver {
   void OnFrame(Received received, Instant now);
   void OnBatch(BatchFrame frame, std::vector<OwnedFd> fds, Instant now);
   void Hold(Batch batch, Instant now);
-  Batch Decide(BatchFrame frame, std::vector<OwnedFd> fds);
+  Batch Decide(BatchFrame frame, std::vector<OwnedFd>* fds);
   absl::Status Examine(BatchItem* item, int fd, int memfd);
   void OnTruncated(Instant now);
   void OnGarbage(const absl::Status& status, Instant now);

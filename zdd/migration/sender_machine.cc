@@ -16,14 +16,17 @@ std::vector<SenderEffect> SenderMachine::OnAck(int no) {
   return {SenderEffect::kComplete};
 }
 
-// |          | garbage, overdue, asked | revoked sent | peer gone, dead   | end of file       |
-// |----------|-------------------------|--------------|-------------------|-------------------|
-// | Open     | Revoking: send revoked  |              | Ending: shut read | Broken: take back |
-// | Revoking |                         | as peer gone | Ending: shut read | Broken: take back |
-// | Ending   |                         |              |                   | Broken: take back |
+// |          | garbage, overdue, asked, peer gone | revoked sent, peer gone | peer dead         |
+// end of file       |
+// |----------|------------------------------------|-------------------------|-------------------|-------------------|
+// | Open     | Revoking: send revoked             |                         | Ending: shut read |
+// Broken: take back | | Revoking |                                    | Ending: shut read       |
+// Ending: shut read | Broken: take back | | Ending   |                                    | | |
+// Broken: take back |
 //
-// A receiver that hung up (end of file) can have acknowledged nothing that was not read. One whose
-// process is dead is shut out too: a forked child of it may hold its end.
+// A batch that nobody can read is followed by a revocation that nobody can read: one failing send
+// is not believed. A receiver that hung up (end of file) can have acknowledged nothing that was not
+// read. One whose process is dead is shut out too: a forked child of it may hold its end.
 std::vector<SenderEffect> SenderMachine::OnEvent(SenderEvent event) {
   if (state_ == SenderState::kBroken) return {};
   switch (event) {
@@ -32,14 +35,17 @@ std::vector<SenderEffect> SenderMachine::OnEvent(SenderEvent event) {
     case SenderEvent::kRevokeAsked:
       if (!open()) return {};
       return Enter(SenderState::kRevoking, SenderEffect::kSendRevoked);
+    case SenderEvent::kPeerGone:
+      if (open()) return Enter(SenderState::kRevoking, SenderEffect::kSendRevoked);
+      [[fallthrough]];
     case SenderEvent::kRevokedSent:
       if (!revoking()) return {};
       return Enter(SenderState::kEnding, SenderEffect::kShutRead);
-    case SenderEvent::kPeerGone:
     case SenderEvent::kPeerDead:
       if (state_ == SenderState::kEnding) return {};
       return Enter(SenderState::kEnding, SenderEffect::kShutRead);
     case SenderEvent::kEndOfFile:
+      oldest_ = next_;
       return Enter(SenderState::kBroken, SenderEffect::kTakeBack);
   }
   return {};

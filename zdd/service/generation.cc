@@ -10,9 +10,6 @@
 namespace zdd {
 namespace {
 
-// A claimed queue that is not empty and has not shrunk for so long: the successor's loop lives, its
-// server hangs.
-constexpr absl::Duration kStuckAfter = absl::Seconds(1);
 // How long a successor that never accepted may take to end.
 constexpr absl::Duration kNothingInHand = absl::Seconds(1);
 
@@ -30,9 +27,7 @@ Generation::Generation(GenerationContext context, Phase start, int number)
       number_(number),
       last_number_(number),
       announced_(start),
-      phase_began_(MonotonicNow()) {
-  clock_.Enter(start, phase_began_);
-}
+      phase_began_(MonotonicNow()) {}
 
 Generation::~Generation() {
   *alive_ = false;
@@ -52,6 +47,13 @@ void Generation::Join(JoinedHandoff joined) {
   report_.peer = joined.predecessor;
   Step(Event::kOfferFrame, absl::OkStatus());
   peer_->Start();
+}
+
+void Generation::Start() {
+  if (machine_.phase() != Phase::kStarting) return;
+  phase_began_ = MonotonicNow();
+  clock_.Enter(Phase::kStarting, phase_began_);
+  Rearm();
 }
 
 void Generation::Handle(Event event, absl::Status cause) {
@@ -102,9 +104,9 @@ void Generation::BeginHandoff() {
   cause_ = absl::OkStatus();
   // Until it is told to accept it has nothing in hand that it would have to finish.
   SetPeerDrain(kNothingInHand);
+  wrapped_ = false;
   handoff_began_ = MonotonicNow();
-  queue_seen_.clear();
-  queue_moved_.clear();
+  queues_ = QueueWatch();
   Report fresh;
   fresh.reason = std::exchange(reason_, "");
   report_ = std::move(fresh);
@@ -222,17 +224,15 @@ void Generation::OnTimer() {
   if (peer_ != nullptr) clock_.Heard(peer_->last_heard());
   std::shared_ptr<bool> alive = alive_;
   for (Event event : clock_.Tick(MonotonicNow())) {
+    absl::Status cause;
     // A server that hangs behind a live loop would keep its clients waiting once we let go.
-    if (event == Event::kSoakOver && !queue_moved_.empty()) {
-      for (const auto& [name, since] : queue_moved_) {
-        if (MonotonicNow() - since < kStuckAfter) continue;
-        event = Event::kRollBack;
-        cause_ = absl::UnavailableError(absl::StrCat("the successor accepts nothing on listener \"",
-                                                     name, "\" (", queue_seen_[name], " wait)"));
-        break;
-      }
+    if (event == Event::kSoakOver && queues_.stuck().has_value()) {
+      event = Event::kRollBack;
+      cause = absl::UnavailableError(absl::StrCat("the successor accepts nothing on listener \"",
+                                                  queues_.stuck()->listener, "\" (",
+                                                  queues_.stuck()->waiting, " wait)"));
     }
-    Step(event, absl::OkStatus());
+    Step(event, std::move(cause));
     if (!*alive) return;
   }
   if (peer_ != nullptr && HandoffClock::Pings(machine_.phase())) {
@@ -243,23 +243,15 @@ void Generation::OnTimer() {
   Rearm();
 }
 
-// Queues that only grow tell of a server that hangs behind a loop that answers.
 void Generation::WatchQueues() {
   if (machine_.phase() != Phase::kStandby && machine_.phase() != Phase::kReleasing) return;
-  const Instant now = MonotonicNow();
-  std::string stuck;
-  for (const auto& [name, length] : context_.listeners->ClaimedQueues()) {
-    const bool moves = length == 0 || length < queue_seen_[name] || queue_moved_.count(name) == 0;
-    queue_seen_[name] = length;
-    // Once we help it is we who empty the queue: a listener found stuck stays so.
-    if (moves && !report_.helped) queue_moved_[name] = now;
-    if (now - queue_moved_[name] >= kStuckAfter) stuck = name;
-  }
-  if (stuck.empty() || report_.helped) return;
+  const bool helping = machine_.accepts() == Accepts::kAll;
+  if (!queues_.Look(context_.listeners->ClaimedQueues(), MonotonicNow(), helping)) return;
+  const std::string& listener = queues_.stuck()->listener;
   context_.log->Warning("handoff.stuck",
-                        absl::StrCat("the successor accepts nothing on listener \"", stuck,
+                        absl::StrCat("the successor accepts nothing on listener \"", listener,
                                      "\" for ", absl::FormatDuration(kStuckAfter), ": helping"),
-                        {{"listener", stuck}});
+                        {{"listener", listener}});
   Step(Event::kStuck, absl::OkStatus());
 }
 

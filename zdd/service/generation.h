@@ -11,7 +11,6 @@
 #define ZDD_SERVICE_GENERATION_H_
 
 #include <deque>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "zdd/handoff/handoff_clock.h"
 #include "zdd/handoff/handoff_machine.h"
+#include "zdd/handoff/queue_watch.h"
 #include "zdd/service/event_log.h"
 #include "zdd/service/join.h"
 #include "zdd/service/listener_set.h"
@@ -75,6 +75,10 @@ class Generation {
 
   // A successor's side: what Create() has received so far. Then the machine is in kAdopting.
   void Join(JoinedHandoff joined);
+
+  // Start() was called. The time in which a first generation has to get ready begins; a successor's
+  // began with its predecessor's offer.
+  void Start();
 
   // Something happened that is no frame. `cause` says why, if it ends a handoff.
   void Handle(Event event, absl::Status cause = absl::OkStatus());
@@ -162,6 +166,7 @@ class Generation {
   // The handoff in progress.
   std::shared_ptr<Peer> peer_;
   std::shared_ptr<SuccessorProcess> process_;  // the peer, if we started it
+  bool wrapped_ = false;                       // or that one's parent
   absl::optional<Token> token_;
   HelloFrame hello_;
   std::deque<Chunk> chunks_;         // of our offer
@@ -172,8 +177,7 @@ class Generation {
   std::vector<OwnedFd> peer_fds_;
   absl::Status cause_;  // why it fails; the first reason counts
   bool accepting_deferred_ = false;
-  std::map<std::string, int> queue_seen_;  // length of each claimed queue at the last look
-  std::map<std::string, Instant> queue_moved_;
+  QueueWatch queues_;  // those that the successor has claimed
   Report report_;
   std::string reason_;
   Instant handoff_began_;

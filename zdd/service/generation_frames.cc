@@ -60,6 +60,15 @@ void Generation::OnHello(const HelloFrame& hello) {
     peer_->Send(RefusedFrame{std::string(refused.message())});
     return Step(Event::kGarbage, refused);
   }
+  // A program that starts another one and waits, as a shell script without exec does.
+  if (process_ != nullptr && peer_->speaker() > 0 && peer_->speaker() != process_->pid()) {
+    context_.log->Info("handoff.wrapped",
+                       absl::StrCat("pid ", process_->pid(), " was started, pid ", peer_->speaker(),
+                                    " is the successor: a wrapper should exec"));
+    peer_->FollowSpeaker();
+    process_->SetWrapped(peer_->info.pid, Duplicate(peer_->pidfd()));
+    wrapped_ = true;
+  }
   hello_ = hello;
   peer_->info.version = hello.version;
   if (peer_->info.pid == 0) peer_->info.pid = hello.pid;
@@ -92,6 +101,14 @@ void Generation::OnPrepared(PreparedFrame frame, std::vector<OwnedFd> fds) {
   std::move(frame.claims.begin(), frame.claims.end(), std::back_inserter(claims_));
   std::move(frame.sockets.begin(), frame.sockets.end(), std::back_inserter(peer_sockets_));
   std::move(fds.begin(), fds.end(), std::back_inserter(peer_fds_));
+  // It claims what we have offered, and binds for names of ours.
+  const size_t listeners = context_.listeners->size();
+  if (claims_.size() > listeners || peer_sockets_.size() > listeners * kSocketsPerListenerMax) {
+    return Step(Event::kGarbage,
+                absl::DataLossError(absl::StrCat(
+                    "the successor claims ", claims_.size(), " listeners and sends ",
+                    peer_sockets_.size(), " sockets, for ", listeners, " listeners of ours")));
+  }
   if (!frame.last) return;
   if (claims_.empty() && peer_sockets_.empty() && context_.listeners->size() > 0) {
     return Step(Event::kFailFrame,
@@ -113,7 +130,7 @@ bool Generation::SendPair(OwnedFd pair) {
 void Generation::OnPeerDead() {
   context_.host->OnGenerationDead(peer_->info.number);
   absl::Status cause;
-  if (process_ != nullptr) {
+  if (process_ != nullptr && !wrapped_) {
     const bool early = machine_.phase() == Phase::kSpawning;
     cause = absl::UnavailableError(absl::StrCat(
         "successor pid ", process_->pid(), " ", process_->ExitText().value_or("died"), " in ",

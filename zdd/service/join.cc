@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/free_fds.h"
 #include "zdd/base/status.h"
@@ -15,6 +16,17 @@
 
 namespace zdd {
 namespace {
+
+// Payload of the status for a busy frame.
+constexpr absl::string_view kBusyUrl = "zdd/busy";
+
+absl::Status Busy(const BusyFrame& busy) {
+  absl::Status status = absl::UnavailableError(absl::StrCat(
+      "busy: it is in ", busy.state, busy.pid > 0 ? absl::StrCat(" with pid ", busy.pid) : "",
+      ", try again in ", absl::FormatDuration(busy.retry_after)));
+  status.SetPayload(kBusyUrl, absl::Cord());
+  return status;
+}
 
 struct Message {
   Frame frame;
@@ -58,7 +70,7 @@ class Joiner {
   absl::Status Send(const Frame& frame) {
     SendResult result = channel_.Send(Encode(frame));
     if (result.kind == SendResult::kSent) return absl::OkStatus();
-    if (absl::IsUnavailable(result.status)) {
+    if (result.kind == SendResult::kPeerGone) {
       return SentAway(Annotate(result.status, absl::StrCat("send ", FrameName(frame))));
     }
     // Two or three small frames always fit into an empty queue: this is no peer of ours.
@@ -84,10 +96,7 @@ class Joiner {
     if (absl::IsUnavailable(message.status())) return SentAway(message.status());
     if (!message.ok()) return message.status();
     if (auto* busy = std::get_if<BusyFrame>(&message->frame)) {
-      return absl::UnavailableError(
-          absl::StrCat("busy: it is in ", busy->state,
-                       busy->pid > 0 ? absl::StrCat(" with pid ", busy->pid) : "",
-                       ", try again in ", absl::FormatDuration(busy->retry_after)));
+      return Busy(*busy);
     }
     if (auto* refused = std::get_if<RefusedFrame>(&message->frame)) {
       return absl::FailedPreconditionError(absl::StrCat("it refuses: ", refused->reason));
@@ -191,6 +200,8 @@ class Joiner {
 };
 
 }  // namespace
+
+bool IsBusy(const absl::Status& status) { return status.GetPayload(kBusyUrl).has_value(); }
 
 absl::StatusOr<JoinedHandoff> JoinPredecessor(FdChannel channel, const JoinRequest& request) {
   return Joiner(std::move(channel), request).Run();

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "zdd/base/owned_fd.h"
@@ -46,6 +47,9 @@ struct JoinedHandoff {
 };
 
 absl::StatusOr<JoinedHandoff> JoinPredecessor(FdChannel channel, const JoinRequest& request);
+
+// Whether JoinPredecessor failed because another handoff is under way: it ends.
+bool IsBusy(const absl::Status& status);
 
 }  // namespace zdd
 

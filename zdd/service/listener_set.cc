@@ -77,8 +77,13 @@ absl::optional<SocketFile> FileOf(const OfferedSocket& offered, const Address& a
 
 absl::Status ListenerSet::Inherit(const OfferedSocket& offered, OwnedFd fd) {
   absl::StatusOr<SocketFacts> facts = Examine(fd.get(), syscalls_);
-  if (!facts.ok())
-    return Annotate(facts.status(), absl::StrCat("inherit listener \"", offered.listener, "\""));
+  if (!facts.ok()) {
+    absl::Status status = facts.status();
+    // What is wrong with it is the sender's doing, and no call of ours.
+    const bool no_listener = absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status);
+    if (no_listener) status = absl::DataLossError(status.message());
+    return Annotate(status, absl::StrCat("inherit listener \"", offered.listener, "\""));
+  }
   peer_names_[offered.listener] = true;
   if (facts->netns_cookie.has_value()) namespace_cookie_ = facts->netns_cookie;
   inherited_.push_back({offered, std::move(fd), *std::move(facts)});
@@ -189,7 +194,9 @@ absl::Status ListenerSet::BindInto(ListenerCore* core, const Address& asked,
     if (bound->file.has_value()) UnlinkOwn(*bound->file).IgnoreError();
     return facts.status();
   }
-  if (namespace_cookie_.has_value() && facts->netns_cookie != namespace_cookie_ &&
+  // A kernel that does not tell (before 5.14, or behind a filter) has not told of another one.
+  const bool both_known = namespace_cookie_.has_value() && facts->netns_cookie.has_value();
+  if (both_known && *facts->netns_cookie != *namespace_cookie_ &&
       asked.transport() != Transport::kUnix) {
     return absl::FailedPreconditionError(
         absl::StrCat("bind ", asked.ToString(),

@@ -43,7 +43,8 @@ class ListenerSet {
         enter_(std::move(enter)),
         syscalls_(syscalls) {}
 
-  // What a successor receives. DataLoss if a descriptor is not what its entry says.
+  // What a successor receives. DataLoss for what is no socket, or of a family that zdd does not
+  // know.
   absl::Status Inherit(const OfferedSocket& offered, OwnedFd fd);
 
   absl::StatusOr<std::shared_ptr<ListenerCore>> Listen(absl::string_view name,

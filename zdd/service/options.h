@@ -64,7 +64,7 @@ struct Options {
   absl::Duration join_timeout = absl::Seconds(5);
   // From spawning the successor to its first word.
   absl::Duration hello_timeout = absl::Seconds(5);
-  // From there until its readiness checks pass; a first generation's own too.
+  // From there until its readiness checks pass; for a first generation, from Start().
   absl::Duration ready_timeout = absl::Seconds(60);
   // A peer that says nothing for so long is overruled. At least 1 s: it is helped after 0.3 s.
   absl::Duration silence = absl::Seconds(5);
@@ -86,7 +86,7 @@ struct Options {
   // is run until Service's end.
   uv_loop_s* loop = nullptr;
   // Where callbacks run. Null: on the loop. Else it gets one task at a time, in order (asio::post
-  // on a strand, say); a task that is dropped unrun counts as done.
+  // on a strand, say); a task that is dropped unrun counts as done, a readiness check as failed.
   absl::AnyInvocable<void(Task)> executor;
   // Where events go. Null: one line each to stderr, from severity kInfo on.
   LogSink log;

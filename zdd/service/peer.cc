@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
+#include "zdd/base/syscalls.h"
 #include "zdd/service/child.h"
 
 namespace zdd {
@@ -41,6 +42,15 @@ void Peer::Start() {
   if (pidfd_.valid()) {
     death_ = std::make_unique<Watch>(loop_, pidfd_.get(), Watch::kReadable, [this] { ReadAll(); });
   }
+}
+
+void Peer::FollowSpeaker() {
+  info.pid = speaker_;
+  death_.reset();
+  // None to be had: it has ended meanwhile, and the end of file tells.
+  pidfd_ = OwnedFd(Syscalls::Real().PidfdOpen(speaker_, 0));
+  if (!pidfd_.valid()) return;
+  death_ = std::make_unique<Watch>(loop_, pidfd_.get(), Watch::kReadable, [this] { ReadAll(); });
 }
 
 void Peer::Kill() {
@@ -91,6 +101,7 @@ bool Peer::ReadOne() {
 
 void Peer::Deliver(Received received) {
   last_heard_ = MonotonicNow();
+  speaker_ = received.credentials.has_value() ? received.credentials->pid : 0;
   absl::StatusOr<Frame> frame = Decode(received.bytes, static_cast<int>(received.fds.size()));
   if (!frame.ok()) {
     return Garbage(frame.status());
@@ -152,6 +163,7 @@ void Peer::Send(const Frame& frame, std::vector<OwnedFd> fds) {
 }
 
 void Peer::Flush() {
+  std::shared_ptr<Peer> keep = shared_from_this();  // whoever hears of garbage may forget us
   while (!queue_.empty() && TrySend(queue_.front())) {
     if (closed_) return;
     queue_.pop_front();

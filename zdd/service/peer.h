@@ -53,6 +53,11 @@ class Peer : public std::enable_shared_from_this<Peer> {
   // Reads, and tells, everything that is there now.
   void ReadAll();
 
+  // Who sent the last frame, by the kernel's word; 0: not told.
+  pid_t speaker() const { return speaker_; }
+  // That one is the peer from now on: its death is the peer's.
+  void FollowSpeaker();
+
   // Ends its process, if a pidfd of it was to be had.
   void Kill();
 
@@ -94,6 +99,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   std::unique_ptr<Watch> watch_;  // the channel
   std::unique_ptr<Watch> death_;
   Instant last_heard_;
+  pid_t speaker_ = 0;
   bool end_of_file_ = false;  // no frame can follow
   bool dead_ = false;
   bool closed_ = false;

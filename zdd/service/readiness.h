@@ -1,7 +1,9 @@
 // Readiness asks the embedder's checks, again and again, until all have passed or one has failed.
 //
-//   Readiness readiness(loop, callbacks, std::move(checks), [](absl::Status status) { ... });   //
-//   Ok: ready readiness.Start();
+//   Readiness readiness(loop, callbacks, std::move(checks), [](absl::Status status) { ... });
+//   readiness.Start();      // the callback is told once: Ok, or the error of the check that failed
+//
+// Checks that an executor drops unrun have failed: Cancelled.
 //
 // Threads: the loop; checks run as callbacks do. Lifetime: after destruction nothing is called.
 #ifndef ZDD_SERVICE_READINESS_H_
@@ -29,15 +31,14 @@ class Readiness {
   Readiness(Loop* loop, Callbacks* callbacks, std::vector<Check> checks,
             std::function<void(absl::Status)> done);
 
-  void Start();
-  // What is still missing: "readiness check "db": connecting".
-  const absl::Status& last() const { return *last_; }
+  void Start() { Ask(); }
 
  private:
-  struct Checks {
-    std::vector<Check> left;
-  };
+  // What is left to pass; shared with the callback that asks it.
+  using Checks = std::vector<Check>;
+  struct Answer;
 
+  static absl::Status RunAll(Checks* checks);
   void Ask();
   void OnAnswer(absl::Status status);
 
@@ -46,7 +47,8 @@ class Readiness {
   const std::shared_ptr<Checks> checks_;
   const std::function<void(absl::Status)> done_;
   Timer again_;
-  const std::shared_ptr<absl::Status> last_ = std::make_shared<absl::Status>();
+  // Guards what executors keep.
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace zdd

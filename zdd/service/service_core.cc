@@ -1,3 +1,4 @@
+// What a generation asks of the service around it, and the end of that.
 #include "zdd/service/service_core.h"
 
 #include <unistd.h>
@@ -5,10 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "zdd/base/status.h"
 #include "zdd/drain/plan.h"
-#include "zdd/service/accept.h"
-#include "zdd/service/check_options.h"
 
 namespace zdd {
 namespace {
@@ -50,140 +48,6 @@ State StateOf(Phase phase) {
 ServiceCore::ServiceCore(Options options) : options_(std::move(options)) {}
 
 ServiceCore::~ServiceCore() = default;
-
-// ---- The front door.
-
-absl::Status ServiceCore::BeforeStart(absl::string_view call) const {
-  if (!started()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(call, ": the service has started; call it before Start()"));
-}
-
-absl::StatusOr<std::shared_ptr<ListenerCore>> ServiceCore::Listen(absl::string_view name,
-                                                                  absl::string_view address,
-                                                                  ListenOptions options) {
-  if (absl::Status status = BeforeStart(absl::StrCat("listen \"", name, "\"")); !status.ok())
-    return status;
-  absl::StatusOr<std::shared_ptr<ListenerCore>> core =
-      absl::UnavailableError("the service has ended");
-  loop_->Run([&] {
-    if (listeners_ != nullptr) core = listeners_->Listen(name, address, std::move(options));
-  });
-  if (!core.ok()) return core.status();
-  std::weak_ptr<ServiceCore> weak = weak_from_this();
-  (*core)->WhenReady([weak] {
-    auto self = weak.lock();
-    if (self != nullptr && self->generation_ != nullptr) self->generation_->OnListenerReady();
-  });
-  return core;
-}
-
-absl::Status ServiceCore::AddReadinessCheck(absl::string_view name,
-                                            absl::AnyInvocable<absl::Status()> check) {
-  if (absl::Status status = BeforeStart("add a readiness check"); !status.ok()) return status;
-  if (!check)
-    return absl::InvalidArgumentError(absl::StrCat("readiness check \"", name, "\" is empty"));
-  loop_->Run([&] { checks_.push_back({std::string(name), std::move(check)}); });
-  return absl::OkStatus();
-}
-
-absl::Status ServiceCore::OnState(absl::AnyInvocable<void(State)> callback) {
-  if (absl::Status status = BeforeStart("OnState"); !status.ok()) return status;
-  loop_->Run([&] { on_state_ = std::move(callback); });
-  return absl::OkStatus();
-}
-
-absl::Status ServiceCore::Start() {
-  if (loop_->on_loop() && !loop_->borrowed()) {
-    return absl::FailedPreconditionError("Start() on zdd's loop: it would wait for itself");
-  }
-  if (started_.exchange(true))
-    return absl::FailedPreconditionError("Start(): the service has started already");
-  if (loop_->borrowed()) {
-    // The answer of a loop that is the caller's own cannot be waited for.
-    absl::Status finished = listeners_->Finish();
-    if (!finished.ok()) return finished;
-    loop_->Post([self = shared_from_this()] { self->StartOnLoop(); });
-    return absl::OkStatus();
-  }
-  absl::Status finished;
-  loop_->Run([&] { finished = listeners_->Finish(); });
-  if (!finished.ok()) return finished;
-  loop_->Post([self = shared_from_this()] { self->StartOnLoop(); });
-  MutexLock lock(&mutex_);
-  while (!start_result_.has_value()) changed_.Wait(&mutex_);
-  return *start_result_;
-}
-
-void ServiceCore::StartOnLoop() {
-  if (generation_ == nullptr) return;
-  reserve_.Aim(listeners_->size());
-  std::weak_ptr<ServiceCore> weak = weak_from_this();
-  readiness_ = std::make_unique<Readiness>(
-      loop_.get(), callbacks_.get(), std::move(checks_), [weak](absl::Status status) {
-        auto self = weak.lock();
-        if (self == nullptr || self->generation_ == nullptr) return;
-        self->generation_->Handle(status.ok() ? Event::kReady : Event::kNotReady, status);
-      });
-  readiness_->Start();
-}
-
-void ServiceCore::Upgrade(absl::AnyInvocable<void(const Report&)> done) {
-  loop_->Post([self = shared_from_this(), done = std::move(done)]() mutable {
-    self->BeginUpgrade("upgrade by call", /*by_signal=*/false, std::move(done));
-  });
-}
-
-absl::Status ServiceCore::RollBack(absl::string_view reason) {
-  absl::Status status = absl::FailedPreconditionError("roll back: the service has ended");
-  loop_->Run([&] {
-    if (generation_ == nullptr) return;
-    const Phase phase = generation_->phase();
-    if (!generation_->machine().in_handoff() || phase == Phase::kJoining) {
-      status = absl::FailedPreconditionError(absl::StrCat(
-          "roll back: no handoff is in progress, this generation is ", PhaseName(phase)));
-      return;
-    }
-    status = absl::OkStatus();
-    const bool predecessor =
-        generation_->machine().owner() || phase == Phase::kAborting || phase == Phase::kYielding;
-    const absl::Status cause = absl::AbortedError(absl::StrCat("rolled back: ", reason));
-    generation_->Handle(predecessor ? Event::kRollBack : Event::kNotReady, cause);
-  });
-  return status;
-}
-
-absl::Status ServiceCore::Release() {
-  absl::Status status = absl::FailedPreconditionError("release: the service has ended");
-  loop_->Run([&] {
-    if (generation_ == nullptr) return;
-    if (generation_->phase() != Phase::kStandby) {
-      status = absl::FailedPreconditionError(absl::StrCat(
-          "release: this generation is ", PhaseName(generation_->phase()), ", not in standby"));
-      return;
-    }
-    status = absl::OkStatus();
-    generation_->Handle(Event::kSoakOver);
-  });
-  return status;
-}
-
-void ServiceCore::Stop(absl::string_view reason) {
-  loop_->Post([self = shared_from_this(), text = std::string(reason)] { self->StopOnLoop(text); });
-}
-
-Report ServiceCore::Wait() {
-  MutexLock lock(&mutex_);
-  if (!final_report_.has_value() && loop_->on_loop()) {
-    Report report;
-    report.status = absl::FailedPreconditionError("Wait() on zdd's loop: it would wait for itself");
-    return report;
-  }
-  while (!final_report_.has_value()) changed_.Wait(&mutex_);
-  return *final_report_;
-}
-
-Ticket ServiceCore::Enter(absl::string_view kind) { return tickets_->Enter(tickets_->Kind(kind)); }
 
 void ServiceCore::Shutdown() {
   ProcessServices::Get().Remove(key_);
@@ -227,95 +91,11 @@ void ServiceCore::TearDown() {
   changed_.SignalAll();
 }
 
-// ---- On the loop.
-
-void ServiceCore::BeginUpgrade(std::string reason, bool by_signal,
-                               absl::AnyInvocable<void(const Report&)> done) {
-  auto refuse = [&](const absl::Status& status) {
-    log_->Warning("upgrade.refused", std::string(status.message()));
-    if (!done) return;
-    Report report;
-    report.status = status;
-    report.reason = reason;
-    report.self = {generation_number_.load(std::memory_order_acquire), getpid(), options_.version};
-    report.serving = ready_.load(std::memory_order_acquire);
-    callbacks_->Run(
-        [done = std::move(done), report = std::move(report)]() mutable { done(report); });
-  };
-  if (generation_ == nullptr)
-    return refuse(absl::FailedPreconditionError("upgrade: the service has ended"));
-  absl::Status can = generation_->CanUpgrade();
-  if (by_signal && absl::IsUnavailable(can)) {
-    // A signal can be told nothing, so it is remembered; unless it is the one by which another
-    // service of this process has begun this very handoff.
-    if (std::exchange(joined_spawn_, false)) return;
-    log_->Info("upgrade.waits", absl::StrCat(reason, " is kept until this ends: ", can.message()));
-    return generation_->Handle(Event::kUpgrade);
-  }
-  if (by_signal && absl::IsResourceExhausted(can)) {
-    log_->Warning("upgrade.waits", std::string(can.message()));
-    waiting_upgrade_ = std::move(reason);
-    return;
-  }
-  if (!can.ok()) return refuse(can);
-  waiting_upgrade_.reset();  // this one does what that one was to do
-  if (done) upgrades_.push_back(std::move(done));
-  generation_->SetReason(std::move(reason));
-  generation_->Handle(Event::kUpgrade);
-}
-
-void ServiceCore::JoinSpawn() {
-  loop_->Post([weak = weak_from_this()] {
-    auto self = weak.lock();
-    if (self == nullptr || self->generation_ == nullptr) return;
-    if (!ProcessServices::Get().Reserved(self->key_) ||
-        self->generation_->phase() != Phase::kServing)
-      return;
-    self->joined_spawn_ = true;
-    self->generation_->SetReason("upgrade of the process");
-    self->generation_->Handle(Event::kUpgrade);
-  });
-}
-
-void ServiceCore::OnSignal(int signal) {
-  const std::string text = SignalText(signal);
-  if (signal == options_.upgrade_signal) {
-    return BeginUpgrade(absl::StrCat("upgrade by ", text), /*by_signal=*/true, {});
-  }
-  StopOnLoop(absl::StrCat("stop by ", text));
-}
-
-void ServiceCore::StopOnLoop(std::string reason) {
-  if (generation_ == nullptr) return;
-  if (++stops_ == 1) reason_ = reason;
-  log_->Info("stop", absl::StrCat(reason, stops_ > 2    ? ", once more: connections are cut"
-                                          : stops_ == 2 ? ", again: no more waiting"
-                                                        : ""));
-  const Phase phase = generation_->phase();
-  if (stops_ > 1 && phase == Phase::kAborting) return generation_->Handle(Event::kDeadline);
-  if (stops_ > 2 && drain_ != nullptr) {
-    drain_->Cut(MonotonicNow());
-    return TickDrain();
-  }
-  generation_->Handle(Event::kStop, absl::CancelledError(reason));
-}
-
-void ServiceCore::OnVisitor(std::shared_ptr<Peer> peer, Frame first) {
-  if (generation_ == nullptr) return peer->Close();
-  if (auto* hello = std::get_if<HelloFrame>(&first))
-    return generation_->OnVisitor(std::move(peer), *hello);
-  peer->Send(
-      RefusedFrame{absl::StrCat("the first frame was \"", FrameName(first), "\", want \"hello\"")});
-  peer->Close();
-}
-
 void ServiceCore::SetState(State state, bool ready) {
   ready_.store(ready, std::memory_order_release);
   if (state_.exchange(state, std::memory_order_acq_rel) == state || !on_state_) return;
   callbacks_->Run([self = shared_from_this(), state] { self->on_state_(state); });
 }
-
-// ---- GenerationHost.
 
 void ServiceCore::OnPhase(Phase phase) {
   generation_number_.store(generation_->number(), std::memory_order_release);
@@ -392,105 +172,6 @@ void ServiceCore::BeginDrain(bool leaving) {
   loop_->Post([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->TickDrain();
   });
-}
-
-// ---- Live migration.
-
-void ServiceCore::WatchMigrations() {
-  mover_ = std::make_unique<Mover>(loop_.get(), log_.get(), this);
-  tickets_->SetMigrateSink([post = loop_->poster(), weak = weak_from_this()](
-                               Ticket ticket, OwnedFd fd, std::string state) {
-    // The ticket dies before its fd, also in a task that is dropped.
-    struct Given {
-      OwnedFd fd;
-      Ticket ticket;
-      std::string state;
-    };
-    post([weak, given = Given{std::move(fd), std::move(ticket), std::move(state)}]() mutable {
-      auto self = weak.lock();
-      if (self == nullptr || self->mover_ == nullptr) return;
-      self->OnMigrate(std::move(given.ticket), std::move(given.fd), std::move(given.state));
-    });
-  });
-}
-
-void ServiceCore::BeginMoving() {
-  std::map<std::string, std::string> movable = listeners_->Movable(generation_->peer_reads());
-  if (movable.empty()) return;
-  std::vector<std::string> kinds;
-  for (const auto& [listener, format] : movable) kinds.push_back(listener);
-  drain_->Move(
-      kinds, [this] { return mover_->pending(); }, MonotonicNow());
-  mover_->Begin(generation_->peer_number(), std::move(movable), generation_->peer_free_fds());
-}
-
-void ServiceCore::OnMigrate(Ticket ticket, OwnedFd fd, std::string state) {
-  Migrant migrant;
-  migrant.listener = tickets_->KindName(tickets_->KindOf(ticket));
-  if (ListenerCore* listener = listeners_->Find(migrant.listener); listener != nullptr)
-    migrant.peer = PeerAddress(fd.get(), listener->transport()).ToString();
-  migrant.age = tickets_->AgeOf(ticket);
-  migrant.fd = std::move(fd);
-  migrant.ticket = std::move(ticket);
-  migrant.state = std::move(state);
-  mover_->Add(std::move(migrant));
-}
-
-bool ServiceCore::SendPair(OwnedFd theirs) { return generation_->SendPair(std::move(theirs)); }
-
-void ServiceCore::OnMoved(Ticket ticket) {
-  if (drain_ != nullptr) return drain_->Moved(std::move(ticket));
-  ticket.Reset();
-}
-
-void ServiceCore::OnCameBack(Migrant migrant) {
-  if (drain_ != nullptr) {
-    drain_->CameBack(migrant.ticket);
-  } else {
-    tickets_->Revive(migrant.ticket, Ask::kNone);
-  }
-  ListenerCore* const listener = listeners_->Find(migrant.listener);
-  if (listener != nullptr && listener->Deliver(std::move(migrant.fd), std::move(migrant.ticket),
-                                               std::move(migrant.state), nullptr)) {
-    return;
-  }
-  log_->Error("migration.lost",
-              absl::StrCat("Ticket::Migrate() of \"", migrant.listener,
-                           "\": no listener of that name gives connections (Accept() or "
-                           "OnConnection), so this one was closed"));
-}
-
-void ServiceCore::OnMovingEnded() {
-  if (drain_ == nullptr) return;
-  drain_->EndMoving(MonotonicNow());
-  TickDrain();
-}
-
-void ServiceCore::OnPair(int generation, OwnedFd pair) {
-  mover_->Receive(generation, std::move(pair));
-}
-
-void ServiceCore::OnGenerationDead(int generation) { mover_->OnGenerationDead(generation); }
-
-absl::Status ServiceCore::CheckMigrant(const BatchItem& item) {
-  const ListenerCore* const listener = listeners_->Find(item.listener);
-  if (listener == nullptr) {
-    return absl::NotFoundError(
-        absl::StrCat("this version has no listener \"", item.listener, "\""));
-  }
-  if (listener->Reads(item.format)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("listener \"", item.listener,
-                                                 "\" does not read the format \"", item.format,
-                                                 "\" in this version"));
-}
-
-void ServiceCore::Adopt(Migrant migrant, Task taken) {
-  ListenerCore* const listener = listeners_->Find(migrant.listener);
-  if (listener == nullptr) return;
-  Ticket ticket = listener->Enter(migrant.fd.get());
-  tickets_->MarkAdopted(ticket);
-  listener->Deliver(std::move(migrant.fd), std::move(ticket), std::move(migrant.state),
-                    std::move(taken));
 }
 
 void ServiceCore::TickDrain() {

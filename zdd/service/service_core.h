@@ -1,5 +1,7 @@
 // ServiceCore is what the handles of the front door share: it joins the generation, its listeners,
-// tickets, signals, files and callbacks on one loop.
+// tickets, signals, files and callbacks on one loop. How it comes to be is in service_create.cc,
+// what is asked of it from outside in service_calls.cc, and what its generation asks of it, up to
+// the end, in service_core.cc.
 //
 // Threads: public methods from any thread, the rest on the loop. Lifetime: shared by Service, and
 // by what is posted to the loop; Shutdown() takes everything down that needs the loop.

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/owned_fd.h"
 #include "zdd/base/status.h"
@@ -119,8 +118,7 @@ absl::Status ServiceCore::FindPredecessor() {
   const Instant deadline = MonotonicNow() + options_.ready_timeout;
   for (;;) {
     absl::Status status = JoinOrBecomeFirst();
-    const bool busy = absl::IsUnavailable(status) && absl::StrContains(status.message(), "busy");
-    if (!busy || !options_.wait_if_busy || MonotonicNow() >= deadline) return status;
+    if (!IsBusy(status) || !options_.wait_if_busy || MonotonicNow() >= deadline) return status;
     poll(nullptr, 0, static_cast<int>(absl::ToInt64Milliseconds(kBusyAgain)));
   }
 }

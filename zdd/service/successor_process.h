@@ -28,6 +28,9 @@ class SuccessorProcess {
   // A duplicate to watch; invalid if out of fds.
   OwnedFd Pidfd() const { return Duplicate(child_.pidfd.get()); }
 
+  // What was started is only a wrapper: that process is the successor, and is to be killed too.
+  void SetWrapped(pid_t pid, OwnedFd pidfd);
+
   // One service has no more use for it.
   void Kill();
 
@@ -37,6 +40,7 @@ class SuccessorProcess {
  private:
   const Child child_;
   Mutex mutex_;
+  Child wrapped_ ABSL_GUARDED_BY(mutex_);
   int alive_for_ ABSL_GUARDED_BY(mutex_);
   absl::optional<ExitInfo> exit_ ABSL_GUARDED_BY(mutex_);
 };

@@ -18,10 +18,19 @@ DrainWorld::DrainWorld(uint32_t seed, WorldOptions options) : options_(options),
   VirtualTime::SetCostPerReading(absl::ZeroDuration());
   table_ = TicketTable::Create(&VirtualTime::Now, random_());
   table_->SetWake([this] { woken_ = true; });
+  table_->SetMigrateSink([this](Ticket ticket, OwnedFd, std::string state) {
+    Life* const life = &lives_[std::stoul(state)];
+    leaving_[life] = std::move(ticket);
+    const double share = std::uniform_real_distribution<double>(0, 1)(random_);
+    At(now() + options_.acknowledge_max * share, [this, life] { OnAnswer(life); });
+  });
   drain_ = std::make_unique<Drain>(table_);
 }
 
-DrainWorld::~DrainWorld() { table_->SetWake({}); }
+DrainWorld::~DrainWorld() {
+  table_->SetWake({});
+  table_->SetMigrateSink({});
+}
 
 Instant DrainWorld::VirtualNow() { return VirtualTime::Now(); }
 
@@ -39,6 +48,7 @@ void DrainWorld::At(Instant when, std::function<void()> what) {
 Life* DrainWorld::OpenOne() {
   lives_.emplace_back();
   Life* life = &lives_.back();
+  life->number = lives_.size() - 1;
   life->entered = now();
   life->deaf = std::bernoulli_distribution(options_.deaf_share)(random_);
   life->ticket = table_->Enter(table_->Kind("http"));
@@ -58,7 +68,7 @@ void DrainWorld::Close(Life* life) {
 }
 
 void DrainWorld::StartWork(Life* life) {
-  if (life->gone()) return;
+  if (life->gone() || !life->ticket.valid()) return;
   life->busy = true;
   life->ticket.SetBusy(true);
   At(now() + Exponential(options_.work), [this, life] { StartRest(life); });
@@ -66,7 +76,8 @@ void DrainWorld::StartWork(Life* life) {
 
 // A response ends: it says `Connection: close` when it should.
 void DrainWorld::StartRest(Life* life) {
-  if (life->gone()) return;
+  if (life->gone() || !life->ticket.valid()) return;
+  if (life->ticket.Asked() == Ask::kMigrate && !life->deaf) return Migrate(life);
   if (life->ticket.ShouldClose() && !life->deaf) return Close(life);
   life->busy = false;
   life->ticket.SetBusy(false);
@@ -75,8 +86,50 @@ void DrainWorld::StartRest(Life* life) {
 
 void DrainWorld::OnAsk(Life* life, Ask ask) {
   life->heard.push_back({ask, now(), life->busy});
+  if (ask == Ask::kMigrate && !life->busy && !life->deaf) Migrate(life);
   if (ask >= Ask::kCloseWhenIdle && !life->deaf) Close(life);
   if (also_) also_(life, ask);
+}
+
+// ---- Moving
+
+void DrainWorld::BeginMoving() {
+  drain_->Move(
+      {"http"}, [this] { return pending(); }, now());
+  woken_ = true;
+}
+
+void DrainWorld::Migrate(Life* life) {
+  std::move(life->ticket).Migrate(OwnedFd(), std::to_string(life->number));
+}
+
+void DrainWorld::OnAnswer(Life* life) {
+  auto leaving = leaving_.find(life);
+  if (leaving == leaving_.end()) return;
+  if (std::bernoulli_distribution(options_.refused_share)(random_)) {
+    ComeBack(life);
+  } else {
+    life->moved = true;
+    life->left = now();
+    drain_->Moved(std::move(leaving->second));
+    leaving_.erase(leaving);
+  }
+  woken_ = true;
+}
+
+void DrainWorld::ComeBack(Life* life) {
+  life->ticket = std::move(leaving_.at(life));
+  leaving_.erase(life);
+  drain_->CameBack(life->ticket);
+  ++life->came_back;
+  life->ticket.OnAsk([this, life](Ask ask) { OnAsk(life, ask); });
+  StartRest(life);
+}
+
+void DrainWorld::BreakPair() {
+  while (!leaving_.empty()) ComeBack(leaving_.begin()->first);
+  drain_->EndMoving(now());
+  woken_ = true;
 }
 
 void DrainWorld::Arrive() {

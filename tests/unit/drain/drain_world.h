@@ -36,11 +36,14 @@ struct Heard {
 
 // One connection, from its entry to its end.
 struct Life {
+  size_t number = 0;
   Instant entered;
   Instant left = absl::InfiniteDuration();
   std::vector<Heard> heard;
   bool busy = true;
   bool deaf = false;  // answers nothing, ever
+  bool moved = false;
+  int came_back = 0;
   Ticket ticket;
 
   bool gone() const { return left != absl::InfiniteDuration(); }
@@ -54,6 +57,9 @@ struct WorldOptions {
   double deaf_share = 0;                          // never close, whatever they are asked
   double arrivals_per_second = 0;                 // after Begin, too
   absl::Duration late_tick_max;                   // the loop is busy with other things
+  // Where connections move: how long until one is acknowledged, at most, and how many are refused.
+  absl::Duration acknowledge_max = absl::Milliseconds(2);
+  double refused_share = 0;
 };
 
 class DrainWorld {
@@ -65,6 +71,10 @@ class DrainWorld {
   // `also` runs in each callback, after the connection's own reaction.
   void Also(std::function<void(Life*, Ask)> also) { also_ = std::move(also); }
 
+  // From now on connections move. Before or after Begin.
+  void BeginMoving();
+  // What has left and is not acknowledged comes back, and no more can move.
+  void BreakPair();
   void Begin(const DrainPlan& plan);
   // Runs until the drain has ended, or `limit` has passed; the time that it took.
   absl::Duration RunUntilDrained(absl::Duration limit = absl::Hours(10));
@@ -83,6 +93,7 @@ class DrainWorld {
   TicketTable& table() { return *table_; }
   std::deque<Life>& lives() { return lives_; }
   int ticks() const { return ticks_; }
+  int pending() const { return static_cast<int>(leaving_.size()); }
 
  private:
   static Instant VirtualNow();
@@ -92,6 +103,9 @@ class DrainWorld {
   void StartWork(Life* life);
   void StartRest(Life* life);
   void OnAsk(Life* life, Ask ask);
+  void Migrate(Life* life);
+  void ComeBack(Life* life);
+  void OnAnswer(Life* life);
   void Arrive();
   bool Step(Instant until);
 
@@ -104,6 +118,7 @@ class DrainWorld {
   std::function<void(Life*, Ask)> also_;
   Instant next_tick_ = absl::InfiniteDuration();
   bool woken_ = false;
+  std::map<Life*, Ticket> leaving_;  // given to Migrate(), not acknowledged
   Instant began_ = absl::InfiniteDuration();
   int ticks_ = 0;
 };

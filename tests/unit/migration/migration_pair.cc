@@ -68,14 +68,18 @@ MigrationPair::MigrationPair(SenderLimits limits, Syscalls& sender_calls,
   receiver = *std::move(made);
 }
 
-int MigrationPair::Add(std::string state, std::string listener) {
+Migrant MigrationPair::Make(std::string state, std::string listener) {
   const int number = static_cast<int>(clients.size());
   SocketPair pair = number % 2 == 0 ? TcpPair() : UnixPair();
   clients[number] = std::move(pair.client);
   Ticket ticket = table->Enter(kind_, pair.server.get());
-  Add({std::move(pair.server), std::move(ticket), std::move(listener), "h1", std::move(state),
-       absl::StrCat(number), absl::Seconds(7)});
-  return number;
+  return {std::move(pair.server), std::move(ticket),    std::move(listener), "h1",
+          std::move(state),       absl::StrCat(number), absl::Seconds(7)};
+}
+
+int MigrationPair::Add(std::string state, std::string listener) {
+  Add(Make(std::move(state), std::move(listener)));
+  return static_cast<int>(clients.size()) - 1;
 }
 
 void MigrationPair::Settle() {

@@ -45,7 +45,9 @@ class MigrationPair {
                          Syscalls& sender_calls = Syscalls::Real(),
                          Syscalls& receiver_calls = Syscalls::Real());
 
-  // A connection on its way; its number, by which its client and its peer's address go.
+  // A connection, whose client stays here.
+  Migrant Make(std::string state = "", std::string listener = "http");
+  // One on its way; its number, by which its client and its peer's address go.
   int Add(std::string state = "", std::string listener = "http");
   void Add(Migrant migrant) { sender->Add(std::move(migrant), now); }
   void AddMany(int count) {

@@ -153,8 +153,8 @@ TEST_F(ControlKeeperTest, ADirectoryThatAnotherStartHasMadeAgainIsUsed) {
 
 TEST_F(ControlKeeperTest, WhatAFailedStartLeftBehindIsReplaced) {
   Own();
-  unlink(file_.c_str());
   SetKept(false);
+  unlink(file_.c_str());
   BindAnother();
   SetKept(true);
   EXPECT_THAT(heard_.Await(), HasSubstr("control.remade"));

@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/util/fd_audit.h"
 #include "tests/util/status_matchers.h"
-#include "zdd/service/join.h"
+#include "zdd/base/free_fds.h"
 
 namespace zdd {
 namespace {

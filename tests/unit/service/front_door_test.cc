@@ -1,6 +1,7 @@
 // The front door, within one process and one generation: what each call answers, and when.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -185,6 +186,16 @@ TEST_F(FrontDoorTest, AFailedReadinessCheckEndsTheStartAndIsNamed) {
   ASSERT_OK(service.AddReadinessCheck("db", [] { return absl::InternalError("no route"); }));
   EXPECT_STATUS(service.Start(), kInternal, "readiness check \"db\": no route");
   EXPECT_EQ(asked, 3);
+  EXPECT_EQ(service.Wait().exit_code(), 1);
+}
+
+TEST_F(FrontDoorTest, AFirstGenerationThatDoesNotGetReadyInTimeFails) {
+  Options options = MakeOptions();
+  options.ready_timeout = absl::Milliseconds(60);
+  ASSERT_OK_AND_MOVE(Service service, Service::Create(std::move(options)));
+  poll(nullptr, 0, 100);  // what main() takes before Start() does not count
+  ASSERT_OK(service.AddReadinessCheck("db", [] { return absl::UnavailableError("connecting"); }));
+  EXPECT_STATUS(service.Start(), kDeadlineExceeded, "within 60ms (options.ready_timeout");
   EXPECT_EQ(service.Wait().exit_code(), 1);
 }
 

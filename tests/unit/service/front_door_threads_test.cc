@@ -44,6 +44,21 @@ TEST_F(FrontDoorTest, RunsOnTheEmbeddersLoopWhichThenEnds) {
   EXPECT_EQ(uv_loop_close(&loop), 0);
 }
 
+TEST_F(FrontDoorTest, StartAfterItsEndIsAnsweredOnTheEmbeddersLoopToo) {
+  uv_loop_t loop;
+  ASSERT_EQ(uv_loop_init(&loop), 0);
+  {
+    Options options = MakeOptions();
+    options.loop = &loop;
+    ASSERT_OK_AND_MOVE(Service service, Service::Create(std::move(options)));
+    service.Stop("too soon");
+    uv_run(&loop, UV_RUN_DEFAULT);
+    EXPECT_STATUS(service.Start(), kFailedPrecondition, "Start(): the service has ended");
+  }
+  uv_run(&loop, UV_RUN_DEFAULT);
+  EXPECT_EQ(uv_loop_close(&loop), 0);
+}
+
 TEST_F(FrontDoorTest, CallbacksGoThroughTheExecutorInOrder) {
   std::vector<Task> tasks;
   Mutex mutex;
@@ -91,6 +106,15 @@ TEST_F(FrontDoorTest, CallbacksGoThroughTheExecutorInOrder) {
     changed.Signal();
   }
   worker.join();
+}
+
+TEST_F(FrontDoorTest, AnExecutorThatDropsTheReadinessChecksFailsTheStart) {
+  Options options = MakeOptions();
+  options.executor = [](Task) {};
+  ASSERT_OK_AND_MOVE(Service service, Service::Create(std::move(options)));
+  ASSERT_OK(service.AddReadinessCheck("db", [] { return absl::OkStatus(); }));
+  EXPECT_STATUS(service.Start(), kCancelled, "options.executor dropped them");
+  EXPECT_EQ(service.Wait().exit_code(), 1);
 }
 
 TEST_F(FrontDoorTest, AServiceMayBeDestroyedByItsOwnCallback) {

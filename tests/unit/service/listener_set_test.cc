@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <memory>
@@ -28,6 +30,21 @@ using ::testing::IsEmpty;
 struct Offer {
   std::vector<OfferedSocket> sockets;
   std::vector<OwnedFd> fds;
+};
+
+// A kernel that may stop telling in which network namespace a socket is.
+class SecretiveSyscalls : public Syscalls {
+ public:
+  int GetSockOpt(int fd, int level, int option, void* value, socklen_t* size) override {
+    if (!hides_namespace || option != kNetnsCookie)
+      return Syscalls::GetSockOpt(fd, level, option, value, size);
+    errno = ENOPROTOOPT;
+    return -1;
+  }
+  bool hides_namespace = false;
+
+ private:
+  static constexpr int kNetnsCookie = 71;  // SO_NETNS_COOKIE
 };
 
 class ListenerSetTest : public ::testing::Test {
@@ -112,7 +129,21 @@ TEST_F(ListenerSetTest, WhatIsNoSocketIsNotInherited) {
   OfferedSocket offered;
   offered.listener = "http";
   EXPECT_STATUS(MakeSet()->Inherit(offered, OwnedFd(open("/dev/null", O_RDONLY | O_CLOEXEC))),
-                kFailedPrecondition, "inherit listener \"http\": examine fd");
+                kDataLoss, "inherit listener \"http\": examine fd");
+  EXPECT_STATUS(MakeSet()->Inherit(
+                    offered, OwnedFd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE))),
+                kDataLoss, "inherit listener \"http\": examine fd");
+}
+
+TEST_F(ListenerSetTest, ANetworkNamespaceThatTheKernelDoesNotTellIsNoOtherOne) {
+  std::unique_ptr<ListenerSet> predecessor = MakeSet();
+  ASSERT_OK(predecessor->Listen("http", "tcp://127.0.0.1:0", {}));
+  Offer offer = OfferOf(*predecessor);
+  SecretiveSyscalls syscalls;
+  std::unique_ptr<ListenerSet> set = MakeSet(syscalls);
+  ASSERT_OK(set->Inherit(offer.sockets[0], std::move(offer.fds[0])));
+  syscalls.hides_namespace = true;
+  EXPECT_OK(set->Listen("admin", "tcp://127.0.0.1:0", {}));
 }
 
 // What is claimed the predecessor does not serve any more.

@@ -188,6 +188,20 @@ TEST_F(PeerTest, AFrameThatCannotBeSentAtAllIsGarbageAndTheNextOneGoes) {
   EXPECT_THAT(Got(), ElementsAre("wish 0"));
 }
 
+TEST_F(PeerTest, ItMayBeForgottenByWhoHearsThatAFrameCannotBeSent) {
+  FaultySyscalls faulty({.kind = Syscall::kSendMsg, .nth = 1, .error = EINVAL});
+  Meet(faulty);
+  Peer::Listener listener;
+  listener.on_garbage = [this](const absl::Status&) {
+    told_.push_back("garbage");
+    peer_.reset();
+  };
+  peer_->SetListener(std::move(listener));
+  peer_->Send(AcceptFrame{});
+  EXPECT_THAT(told_, ElementsAre("garbage"));
+  EXPECT_EQ(peer_, nullptr);
+}
+
 TEST_F(PeerTest, WhatIsNoFrameIsGarbageAndTheNextOneIsTold) {
   Meet();
   EXPECT_EQ(theirs_->Send("{}").kind, SendResult::kSent);
