@@ -96,6 +96,8 @@ constexpr char kPromotedJson[] = R"json({
     "duration_ms": 1500.0,
     "entered": 7,
     "finished": 3,
+    "moved": 0,
+    "came_back": 0,
     "closed": 2,
     "cut": 1,
     "late": 1,
@@ -110,7 +112,8 @@ constexpr char kPromotedJson[] = R"json({
         "peer": "tcp://192.0.2.7:4711",
         "busy": true
       }
-    ]
+    ],
+    "at_cut": []
   }
 })json";
 
