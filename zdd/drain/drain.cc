@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
 
@@ -142,6 +143,7 @@ Instant Drain::Work(Instant now) {
   if (now >= NextOfMachines()) pass_wanted_ = true;
   const int64_t live = table_->Sums().live();
   for (Class& one : classes_) one.machine.Tick(now, live);
+  NameBeforeCut();
   if (drained() && !drained_) Finish(now);
   table_->SetReach(reaches());
   if (Walk(now)) more = true;
@@ -150,6 +152,15 @@ Instant Drain::Work(Instant now) {
   Instant next = pass_wanted_ ? pass_not_before_ : NextOfMachines();
   if (wave_ != nullptr) next = std::min(next, now + MigrateWave::kCollectPeriod);
   return std::max(now, std::min(next, recount_at_));
+}
+
+// Who is cut is gone before the report is read.
+void Drain::NameBeforeCut() {
+  const bool cuts = absl::c_any_of(classes_, [](const Class& one) {
+    return one.machine.state() == DrainState::kCutting;
+  });
+  if (!cuts || std::exchange(named_, true)) return;
+  report_.at_cut = table_->Oldest(DrainReport::kAtCutMax);
 }
 
 // True if the wave has more to ask.

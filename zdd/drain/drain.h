@@ -115,6 +115,7 @@ class Drain {
   void BeginPass(Instant now);
   void EndPass();
   void Finish(Instant now);
+  void NameBeforeCut();
   Class* ClassFor(const std::string& kind);
   void BeginClass(Class* drain_class, Instant now);
   bool Advance(Instant now);
@@ -127,6 +128,7 @@ class Drain {
   bool began_ = false;
   bool drained_ = false;
   bool ticking_ = false;
+  bool named_ = false;  // who was there at the cut
 
   std::unique_ptr<MigrateWave> wave_;
   std::function<int()> pending_;

@@ -131,10 +131,13 @@ void Generation::OnPeerDead() {
   context_.host->OnGenerationDead(peer_->info.number);
   absl::Status cause;
   if (process_ != nullptr && !wrapped_) {
-    absl::optional<std::string> exit = process_->ExitText();
-    cause = absl::UnavailableError(absl::StrCat("successor pid ", process_->pid(), " ",
-                                                exit.value_or("died"), " in ",
-                                                PhaseName(machine_.phase())));
+    const bool early = machine_.phase() == Phase::kSpawning;
+    cause = absl::UnavailableError(absl::StrCat(
+        "successor pid ", process_->pid(), " ", process_->ExitText().value_or("died"), " in ",
+        PhaseName(machine_.phase()),
+        early ? ", before Service::Create(): its own output says why; or run the program by hand, "
+                "with the same words"
+              : ""));
   } else {
     cause = absl::UnavailableError(
         absl::StrCat("pid ", peer_->info.pid, " died in ", PhaseName(machine_.phase())));

@@ -277,7 +277,7 @@ absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::Offer(std::vector<OwnedF
   std::vector<OfferedSocket> offered;
   for (const auto& core : listeners_) {
     for (const ListenSocket& socket : core->sockets()) {
-      if (socket.borrowed) continue;
+      if (!socket.ours()) continue;
       if (absl::Status status = AddDuplicate(socket, fds); !status.ok()) return status;
       offered.push_back(Describe(*core, socket));
     }
@@ -288,7 +288,7 @@ absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::Offer(std::vector<OwnedF
 void ListenerSet::Claim(const std::vector<std::string>& names) {
   for (const auto& core : listeners_) {
     const bool claimed = std::find(names.begin(), names.end(), core->name()) != names.end();
-    for (ListenSocket& socket : core->sockets()) socket.claimed = claimed && !socket.borrowed;
+    for (ListenSocket& socket : core->sockets()) socket.claimed = claimed && socket.ours();
   }
 }
 
@@ -399,6 +399,10 @@ void ListenerSet::Unlink() {
       if (!status.ok()) log_->Warning("listener.unlink", status.ToString());
     }
   }
+}
+
+void ListenerSet::KeepFiles() {
+  for (const auto& core : listeners_) core->KeepFiles();
 }
 
 std::map<std::string, int> ListenerSet::ClaimedQueues() const {

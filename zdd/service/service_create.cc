@@ -70,6 +70,11 @@ absl::Status ServiceCore::Init() {
                                       [this](std::shared_ptr<Peer> peer, Frame first) {
                                         OnVisitor(std::move(peer), std::move(first));
                                       });
+  pid_ = std::make_unique<PidKeeper>(log_.get(), options_.pid_file, getpid());
+  control_->AlsoLook([this] {
+    listeners_->KeepFiles();
+    pid_->Look();
+  });
   WatchMigrations();
   if (absl::Status status = FindPredecessor(); !status.ok()) return status;
   loop_->Run([this] { WatchSignals(); });
