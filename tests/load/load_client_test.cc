@@ -92,6 +92,13 @@ TEST_F(LoadClientTest, FindsNothingWrongWithAServerThatIsRight) {
   EXPECT_EQ(report.reconnects(), 0);
 }
 
+TEST_F(LoadClientTest, AsksAgainWhateverEndedTheAnswer) {
+  for (const LoadGroup& group : {Stream(), Upload(), Tunnel(), Pipelined(), SlowReader()}) {
+    const LoadReport report = See(Fault::kNone, group, 5);
+    EXPECT_LT(report.groups[0].steady.max(), absl::Milliseconds(400)) << report.ToTable();
+  }
+}
+
 TEST_F(LoadClientTest, CountsARefusal) {
   std::string address;
   {

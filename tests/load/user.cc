@@ -85,7 +85,9 @@ void User::OnTimer() {
     case State::kAsking:
       if (now_ >= deadline_) return End(Ending::kTimeout, "");
       Send();
-      return Receive();
+      Receive();
+      if (Due()) Begin();
+      return;
     case State::kStopped:
       return;
   }
