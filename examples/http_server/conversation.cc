@@ -1,6 +1,5 @@
 #include "examples/http_server/conversation.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,17 +42,17 @@ Conversation::Time::duration Ticks(absl::Duration duration) {
 
 }  // namespace
 
-Conversation::Conversation(State state, absl::string_view version_label, Time now)
-    : version_label_(version_label), state_(std::move(state)), now_(now) {
+Conversation::Conversation(State state, absl::string_view version_label)
+    : version_label_(version_label), state_(std::move(state)) {
   if (!waits()) return;
   reply_ = Answer({state_.request, state_.digest}, version_label_);
-  due_ = now + std::chrono::microseconds(state_.wait_us);
+  due_ = Time(std::chrono::microseconds(state_.due_us));
 }
 
-State Conversation::Saved(Time now) const {
+State Conversation::Saved() const {
   State state = state_;
-  const Time::duration left = waits() ? std::max(due_ - now, Time::duration(0)) : Time::duration(0);
-  state.wait_us = std::chrono::duration_cast<std::chrono::microseconds>(left).count();
+  const Time::duration due = waits() ? due_.time_since_epoch() : Time::duration(0);
+  state.due_us = std::chrono::duration_cast<std::chrono::microseconds>(due).count();
   return state;
 }
 

@@ -7,7 +7,7 @@
 //   std::string response = conversation.TakeOutput();      // "HTTP/1.1 200 OK\r\n..."
 //   ...                                                    // when it is sent, or a part of it:
 //   conversation.OnSent(/*unsent=*/"");
-//   State state = conversation.Saved(now);                 // for the next process
+//   State state = conversation.Saved();                 // for the next process
 //
 // A client that does not read is not read from, and not much is held for it.
 //
@@ -29,7 +29,7 @@ class Conversation {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  Conversation(State state, absl::string_view version_label, Time now);
+  Conversation(State state, absl::string_view version_label);
 
   void OnInput(absl::string_view bytes) { state_.input.append(bytes.data(), bytes.size()); }
   void OnInputEnd() { input_ended_ = true; }
@@ -48,7 +48,7 @@ class Conversation {
   bool input_ended() const { return input_ended_; }
 
   // All that there is to it. REQUIRES: nothing is being sent.
-  State Saved(Time now) const;
+  State Saved() const;
 
  private:
   bool Step(bool closing);

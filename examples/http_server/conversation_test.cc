@@ -44,14 +44,12 @@ class Server {
   }
   void Move() {
     const std::string bytes = Save(Saved());
-    now_ += milliseconds(100'000);  // as if the successor had another clock
-    conversation_ = Conversation(Load(bytes).value(), "v", now_);
+    conversation_ = Conversation(Load(bytes).value(), "v");
     Go();
   }
-  void Pass(microseconds time, microseconds unseen = {}) {
+  void Pass(microseconds time) {
     now_ += time;
     Go();
-    now_ += unseen;
   }
   // Everything that it has to say, until it waits for the client.
   std::string Finish() {
@@ -62,7 +60,7 @@ class Server {
     } while (conversation_.due() || !Saved().output.empty());
     return sent_;
   }
-  State Saved() const { return conversation_.Saved(now_); }
+  State Saved() const { return conversation_.Saved(); }
   const std::string& sent() const { return sent_; }
   const Conversation& conversation() const { return conversation_; }
   void SetClosing() { closing_ = true; }
@@ -72,7 +70,7 @@ class Server {
 
   Conversation::Time now_{};
   bool closing_ = false;
-  Conversation conversation_{State(), "v", now_};
+  Conversation conversation_{State(), "v"};
   std::string sent_;
 };
 
@@ -176,17 +174,6 @@ TEST(ConversationTest, WaitsOnlyForTheRestOfItsTimeAfterAMove) {
   EXPECT_TRUE(absl::EndsWith(server.sent(), "slow\n"));
 }
 
-// A move may come between the moment that was waited for and the look at the clock.
-TEST(ConversationTest, DoesNotWaitAgainForWhatIsDue) {
-  Server server;
-  server.Receive("GET /slow?ms=20 HTTP/1.1\r\nHost: a\r\n\r\n");
-  server.Move();
-  server.Pass(milliseconds(10), /*unseen=*/milliseconds(10));
-  server.Move();
-  server.Send(SIZE_MAX);
-  EXPECT_TRUE(absl::EndsWith(server.sent(), "slow\n"));
-}
-
 TEST(ConversationTest, StreamsAtItsPaceWhateverMoves) {
   Server server;
   server.Receive("GET /stream?ms=100 HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -240,7 +227,7 @@ TEST(ConversationTest, SurvivesStatesThatNobodySaved) {
     state.line = INT64_MAX;
     state.framing = {BodyFraming::Part::kChunkEnd, UINT64_MAX};
     state.input = "x\r\n\r\n";
-    Conversation conversation(state, "v", {});
+    Conversation conversation(state, "v");
     conversation.Go(Conversation::Time(milliseconds(1)), false);
     conversation.OnInputEnd();
     conversation.Go(Conversation::Time(milliseconds(2)), false);

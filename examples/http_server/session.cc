@@ -28,7 +28,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Session(Socket socket, zdd::Ticket ticket, absl::string_view version_label, State state)
       : socket_(std::move(socket)),
         timer_(socket_.get_executor()),
-        conversation_(std::move(state), version_label, Clock::now()),
+        conversation_(std::move(state), version_label),
         ticket_(std::move(ticket)) {}
 
   void Start() {
@@ -79,8 +79,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void Move() {
     over_ = true;
-    std::move(ticket_).Migrate(zdd::OwnedFd(socket_.release()),
-                               Save(conversation_.Saved(Clock::now())));
+    std::move(ticket_).Migrate(zdd::OwnedFd(socket_.release()), Save(conversation_.Saved()));
   }
 
   void Finish() {

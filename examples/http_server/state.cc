@@ -9,7 +9,7 @@
 namespace example {
 namespace {
 
-constexpr int64_t kWaitMaxUs = int64_t{3600} * 1000 * 1000;
+constexpr int64_t kDueMaxUs = int64_t{1} << 52;  // a hundred years, and no overflow in ns
 
 // Saves and loads alike, so that they cannot differ.
 template <typename AState, typename Field>
@@ -28,7 +28,7 @@ void EachField(AState& state, Field& field) {
   field(state.digest.hash);
   field(state.last);
   field(state.line);
-  field(state.wait_us);
+  field(state.due_us);
 }
 
 class Writer {
@@ -103,7 +103,7 @@ absl::optional<State> Load(absl::string_view bytes) {
   State state;
   Reader reader(bytes);
   EachField(state, reader);
-  if (!reader.ok() || state.line < 0 || state.wait_us < 0 || state.wait_us > kWaitMaxUs) {
+  if (!reader.ok() || state.line < 0 || state.due_us < 0 || state.due_us > kDueMaxUs) {
     return absl::nullopt;
   }
   return state;

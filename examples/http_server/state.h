@@ -47,7 +47,9 @@ struct State {
   BodyDigest digest;    // of what has come
   bool last = false;    // its response ends the connection
   int64_t line = 0;     // kLines: the next one
-  int64_t wait_us = 0;  // kDelay, kLines: until it goes on
+  // kDelay, kLines: when it goes on, by CLOCK_MONOTONIC, which all processes of one boot share: so
+  // no time is lost on the way.
+  int64_t due_us = 0;
 };
 
 std::string Save(const State& state);

@@ -27,7 +27,7 @@ State EveryFieldSet() {
   state.digest = {UINT64_MAX - 1, 0x123456789abcdef0};
   state.last = true;
   state.line = 1'000'000'000'000;
-  state.wait_us = 123'456;
+  state.due_us = 123'456;
   return state;
 }
 
@@ -59,7 +59,7 @@ TEST(StateTest, EveryFieldComesBack) {
   EXPECT_EQ(loaded->digest.hash, state.digest.hash);
   EXPECT_EQ(loaded->last, state.last);
   EXPECT_EQ(loaded->line, state.line);
-  EXPECT_EQ(loaded->wait_us, state.wait_us);
+  EXPECT_EQ(loaded->due_us, state.due_us);
 }
 
 TEST(StateTest, NothingShorterOrLongerIsTaken) {
@@ -82,8 +82,8 @@ TEST(StateTest, NoFieldIsTakenBeyondItsRange) {
   EXPECT_FALSE(is_taken([](State* state) { state->phase = static_cast<Phase>(-1); }));
   EXPECT_FALSE(is_taken([](State* state) { state->framing.part = BodyFraming::Part(6); }));
   EXPECT_FALSE(is_taken([](State* state) { state->line = -1; }));
-  EXPECT_FALSE(is_taken([](State* state) { state->wait_us = -1; }));
-  EXPECT_FALSE(is_taken([](State* state) { state->wait_us = INT64_MAX; }));
+  EXPECT_FALSE(is_taken([](State* state) { state->due_us = -1; }));
+  EXPECT_FALSE(is_taken([](State* state) { state->due_us = INT64_MAX; }));
 }
 
 // Whatever it makes of it, it survives it.
