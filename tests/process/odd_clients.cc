@@ -30,7 +30,9 @@ constexpr int kSip = 4 << 10;
 
 std::string BytesBody(size_t size) {
   std::string body;
-  for (int line = 0; body.size() < size; ++line) absl::StrAppend(&body, line, "\n");
+  for (int line = 0; line < 10'007; ++line) absl::StrAppend(&body, line, "\n");
+  const size_t period = body.size();
+  while (body.size() < size) body.append(body, 0, period);
   body.resize(size);
   return body;
 }

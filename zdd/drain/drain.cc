@@ -92,9 +92,9 @@ void Drain::Moved(Ticket ticket) {
   table_->EndMoved(std::move(ticket));
 }
 
-void Drain::CameBack(const Ticket& ticket) {
+void Drain::CameBack(const Ticket& ticket, int fd) {
   ++came_back_;
-  table_->Revive(ticket, began_ ? Ask::kGoodbye : Ask::kNone);
+  table_->Revive(ticket, fd, began_ ? Ask::kGoodbye : Ask::kNone);
 }
 
 void Drain::Stop() {

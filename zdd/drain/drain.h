@@ -76,7 +76,7 @@ class Drain {
 
   // A connection that was given to Migrate() has moved, or has come back.
   void Moved(Ticket ticket);
-  void CameBack(const Ticket& ticket);
+  void CameBack(const Ticket& ticket, int fd);
 
   // Does what is due, and answers when it wants to be called again: `now` means after one turn of
   // the loop, InfiniteDuration() never. To be called then, and whenever the table wakes, also after

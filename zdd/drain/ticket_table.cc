@@ -178,8 +178,8 @@ void TicketTable::MarkAdopted(const Ticket& ticket) {
   static_cast<TicketSlot*>(ticket.flags_)->adopted.store(1, std::memory_order_relaxed);
 }
 
-void TicketTable::Revive(const Ticket& ticket, Ask level) {
-  core_->Revive(static_cast<TicketSlot*>(ticket.flags_), level);
+void TicketTable::Revive(const Ticket& ticket, int fd, Ask level) {
+  core_->Revive(static_cast<TicketSlot*>(ticket.flags_), fd, level);
 }
 
 }  // namespace zdd

@@ -58,9 +58,9 @@ void ServiceCore::OnMoved(Ticket ticket) {
 
 void ServiceCore::OnCameBack(Migrant migrant) {
   if (drain_ != nullptr) {
-    drain_->CameBack(migrant.ticket);
+    drain_->CameBack(migrant.ticket, migrant.fd.get());
   } else {
-    tickets_->Revive(migrant.ticket, Ask::kNone);
+    tickets_->Revive(migrant.ticket, migrant.fd.get(), Ask::kNone);
   }
   ListenerCore* const listener = listeners_->Find(migrant.listener);
   if (listener != nullptr && listener->Deliver(std::move(migrant.fd), std::move(migrant.ticket),
