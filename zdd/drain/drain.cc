@@ -13,7 +13,6 @@ namespace zdd {
 Drain::Drain(std::shared_ptr<TicketTable> table) : table_(std::move(table)), classes_(1) {}
 
 Drain::~Drain() {
-  if (wave_ != nullptr) wave_->End();
   if (began_ || wave_ != nullptr) table_->EndDraining();
 }
 
@@ -81,7 +80,6 @@ void Drain::Move(const std::vector<std::string>& kinds, std::function<int()> pen
 
 void Drain::EndMoving(Instant now) {
   if (wave_ == nullptr) return;
-  wave_->End();
   wave_.reset();
   if (!began_) table_->EndDraining();
   for (Class& one : classes_) one.machine.Resume(now);
@@ -156,9 +154,8 @@ Instant Drain::Work(Instant now) {
 
 // Who is cut is gone before the report is read.
 void Drain::NameBeforeCut() {
-  const bool cuts = absl::c_any_of(classes_, [](const Class& one) {
-    return one.machine.state() == DrainState::kCutting;
-  });
+  const bool cuts = absl::c_any_of(
+      classes_, [](const Class& one) { return one.machine.state() == DrainState::kCutting; });
   if (!cuts || std::exchange(named_, true)) return;
   report_.at_cut = table_->Oldest(DrainReport::kAtCutMax);
 }

@@ -72,7 +72,6 @@ class Drain {
 
   // No more can move: those who are left hear their goodbye, spread as the plan says. Tick follows.
   void EndMoving(Instant now);
-  bool moving() const { return wave_ != nullptr; }
 
   // A connection that was given to Migrate() has moved, or has come back.
   void Moved(Ticket ticket);

@@ -128,9 +128,10 @@ bool TicketTable::AskWaiting(const Reaches& reaches, AskTally* tally) {
 }
 
 void TicketTable::SignalAsked(uint8_t drain_class, const Reach& reach) {
-  const uint64_t buckets = std::max(reach.goodbye, reach.cut) / (Reach::kAll / 64);
+  constexpr uint64_t kBuckets = TicketCore::kBuckets;
+  const uint64_t buckets = std::max(reach.goodbye, reach.cut) / (Reach::kAll / kBuckets);
   if (buckets == 0) return;
-  const uint64_t mask = buckets >= 64 ? ~uint64_t{0} : (uint64_t{1} << buckets) - 1;
+  const uint64_t mask = buckets >= kBuckets ? ~uint64_t{0} : (uint64_t{1} << buckets) - 1;
   size_t kinds;
   {
     MutexLock lock(&mutex_);
