@@ -289,7 +289,7 @@ void Generation::AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, Owned
   elder.pidfd = std::move(pidfd);
   if (peer != nullptr) {
     Peer::Listener listener;
-    listener.on_dead = [this, number] { RemoveElder(number); };
+    listener.on_dead = [this, number] { OnElderDead(number); };
     listener.on_garbage = [this, number](const absl::Status&) { RemoveElder(number); };
     listener.on_frame = [this, number](Frame frame, std::vector<OwnedFd> fds) {
       if (std::holds_alternative<WishFrame>(frame)) return Handle(Event::kWishFrame);
@@ -309,11 +309,17 @@ void Generation::AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, Owned
     elder.peer = std::move(peer);
   } else {
     elder.death = std::make_unique<Watch>(context_.loop, elder.pidfd.get(), Watch::kReadable,
-                                          [this, number] { RemoveElder(number); });
+                                          [this, number] { OnElderDead(number); });
   }
   elders_.push_back(std::move(elder));
 }
 
+void Generation::OnElderDead(int number) {
+  context_.host->OnGenerationDead(number);
+  RemoveElder(number);
+}
+
+// Not listened to any more: it is dead, or speaks garbage and lives on, with its connections.
 void Generation::RemoveElder(int number) {
   for (auto it = elders_.begin(); it != elders_.end(); ++it) {
     if (it->info.number != number) continue;
@@ -323,7 +329,6 @@ void Generation::RemoveElder(int number) {
     context_.log->Info("elder.gone",
                        absl::StrCat("generation ", number, " (pid ", pid, ") is gone"),
                        {{"generation", absl::StrCat(number)}});
-    context_.host->OnGenerationDead(number);
     return context_.host->OnElderGone();
   }
 }

@@ -141,10 +141,10 @@ void ListenerCore::WarnOfExhaustion(int error) {
   if (!untold.has_value()) return;
   log_->Warning(
       "listener.exhausted",
-      absl::StrCat("listener \"", name_, "\" pauses: accept4: ", strerrordesc_np(error),
-                   "; clients wait in the queue",
-                   *untold > 0 ? absl::StrCat(" (", *untold, " pauses since this was last told)")
-                               : ""),
+      absl::StrCat(
+          "listener \"", name_, "\" pauses: accept4: ", strerrordesc_np(error),
+          "; clients wait in the queue",
+          *untold > 0 ? absl::StrCat(" (", *untold, " pauses since this was last told)") : ""),
       {{"listener", name_}});
 }
 
@@ -316,9 +316,9 @@ void ListenerCore::Rebind(size_t i) {
   if (!bound.ok()) {
     const bool replaced =
         absl::IsAlreadyExists(bound.status()) || absl::IsFailedPrecondition(bound.status());
-    std::string message = absl::StrCat(what, "no client finds this service there: ",
-                                       replaced ? "another took its place: " : "",
-                                       bound.status().message());
+    std::string message = absl::StrCat(
+        what, "no client finds this service there: ", replaced ? "another took its place: " : "",
+        bound.status().message());
     if (std::exchange(told_, message) == message) return;
     return log_->Warning(replaced ? "listener.replaced" : "listener.lost", std::move(message),
                          {{"listener", name_}});
@@ -332,8 +332,7 @@ void ListenerCore::Rebind(size_t i) {
   AddSocket(std::move(socket));
   Apply(nullptr);
   told_.clear();
-  log_->Warning("listener.remade", absl::StrCat(what, loss, "; bound anew"),
-                {{"listener", name_}});
+  log_->Warning("listener.remade", absl::StrCat(what, loss, "; bound anew"), {{"listener", name_}});
 }
 
 // A queue that nobody can join any more.

@@ -1,5 +1,6 @@
-// PidKeeper is the pid file as one generation holds it: written at its commit, and while it owns the
-// service written again when it is gone: a full disk has an end, and cleaners remove such files.
+// PidKeeper is the pid file as one generation holds it: written at its commit, and while it owns
+// the service written again when it is gone: a full disk has an end, and cleaners remove such
+// files.
 //
 //   PidKeeper pid(log, "/run/hello.pid", getpid());
 //   pid.Own();      // at the commit
@@ -7,9 +8,9 @@
 //   pid.Remove();   // the last owner's farewell
 //
 // Threads: the loop. Lifetime: the log outlives it. With an empty path it does nothing.
-// Errors: are logged, each once. `pid_file`: it could not be written, and what stands there instead;
-// tried again at each look. `pid_file.remade`: it had gone, or named another process, and is there
-// again. A file that is no pid file is left alone.
+// Errors: are logged, each once. `pid_file`: it could not be written, and what stands there
+// instead; tried again at each look. `pid_file.remade`: it had gone, or named another process, and
+// is there again. A file that is no pid file is left alone.
 #ifndef ZDD_SERVICE_PID_KEEPER_H_
 #define ZDD_SERVICE_PID_KEEPER_H_
 

@@ -107,9 +107,9 @@ std::string NamesOf(const std::vector<Straggler>& stragglers, int64_t all) {
 
 std::string CutText(const DrainReport& drain) {
   if (drain.cut == 0 && drain.late == 0) return "";
-  std::string text = absl::StrCat("the drain (", drain.reason, ") has ended: of ", drain.entered,
-                                  " connections and jobs ", drain.cut, " were cut, ", drain.late,
-                                  " stayed");
+  std::string text =
+      absl::StrCat("the drain (", drain.reason, ") has ended: of ", drain.entered,
+                   " connections and jobs ", drain.cut, " were cut, ", drain.late, " stayed");
   if (drain.cut > 0) {
     absl::StrAppend(&text, "; at the cut there were ", NamesOf(drain.at_cut, drain.cut));
   }
