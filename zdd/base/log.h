@@ -34,10 +34,11 @@ using LogSink = absl::AnyInvocable<void(const LogEvent&)>;
 // "zdd hello: generation 3 is serving". The name and the fields are for machines.
 std::string ToString(const LogEvent& event);
 
-// LineLog is a sink that writes one line for each event, from kInfo on, by one write(): the lines of
-// two generations do not mix. It never waits for whoever reads: a full pipe (`| less`), a stopped
-// terminal or a stuck journal costs lines, not clients. The next line that goes out says how many.
-// A line is cut at PIPE_BUF bytes (4096): only so many go into a pipe whole or not at all.
+// LineLog is a sink that writes one line for each event, from kInfo on, by one write(): the lines
+// of two generations do not mix. It never waits for whoever reads: a full pipe (`| less`), a
+// stopped terminal or a stuck journal costs lines, not clients. The next line that goes out says
+// how many. A line is cut at PIPE_BUF bytes (4096): only so many go into a pipe whole or not at
+// all.
 class LineLog {
  public:
   // Borrows the descriptor.

@@ -56,8 +56,8 @@ TEST_F(PidKeeperTest, ARemovedFileIsWrittenAgainEachTime) {
     keeper_.Look();
     EXPECT_EQ(told_.size(), i);
   }
-  EXPECT_EQ(told_[0], absl::StrCat("pid_file.remade pid file ", path_,
-                                   ": it was not there; written again"));
+  EXPECT_EQ(told_[0],
+            absl::StrCat("pid_file.remade pid file ", path_, ": it was not there; written again"));
 }
 
 TEST_F(PidKeeperTest, AFileThatNamesAnotherIsWrittenAgainAndToldOnce) {
