@@ -36,6 +36,12 @@ std::vector<LoadGroup> KeepAlive() {
           {.kind = LoadKind::kKeepAlive, .connections = 40, .think = absl::Milliseconds(50)}};
 }
 
+// As many, and each has had its answer once all groups have.
+std::vector<LoadGroup> EachAlone() {
+  return std::vector<LoadGroup>(
+      kClients, {.kind = LoadKind::kKeepAlive, .connections = 1, .think = absl::Milliseconds(50)});
+}
+
 class MigrationTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(MigrationTest, NobodyConnectsAgainOverFiveGenerations) {
@@ -114,6 +120,64 @@ TEST_F(MovingTest, AFrozenPredecessorGoesOnWhenItWakes) {
   ExpectNothingLost();
 }
 
+// A successor that stands by and gives up; the clients are its own.
+class ComingHomeTest : public ::testing::Test {
+ protected:
+  void Start(const std::vector<std::string>& first, const std::vector<std::string>& second) {
+    owner_ = lineage_.StartFirst(first);
+    lineage_.Script(second);
+    lineage_.Signal(owner_, SIGUSR2);
+    lineage_.Await("phase.standby", owner_);
+    second_ = lineage_.Await("phase.accepting").pid;
+    load_ = Load(&lineage_, EachAlone());
+    lineage_.Signal(second_, SIGTERM);
+  }
+  void ExpectNothingLost() {
+    EXPECT_TRUE(load_->AwaitVersion("v1", absl::Seconds(20)));
+    const LoadReport report = load_->Stop();
+    EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage_.History();
+  }
+
+  Lineage lineage_{{"listen http tcp://127.0.0.1:0", "standby_ms 60000", "silence_ms 20000",
+                    "spread_ms 300", "grace_ms 700", "deadline_ms 4000"}};
+  pid_t owner_ = 0;
+  pid_t second_ = 0;
+  std::unique_ptr<LoadClient> load_;
+};
+
+TEST_F(ComingHomeTest, AFrozenPredecessorTakesNothingThatItHasNotAcknowledged) {
+  Start({"version v1", "format test/1", "at migration.adopted stop_process"},
+        {"version v2", "format test/1"});
+  lineage_.Await("migration.adopted", owner_);
+  lineage_.Await("migration.paused", second_);
+  lineage_.Signal(owner_, SIGCONT);
+  lineage_.AwaitExit(second_);
+  lineage_.Await("phase.serving", owner_);
+  ExpectNothingLost();
+}
+
+TEST_F(ComingHomeTest, AFrozenSuccessorThatIsKilledLosesOnlyWhatItHas) {
+  Start({"version v1", "format test/1"},
+        {"version v2", "format test/1", "at migration.began stop_process"});
+  lineage_.Await("handoff.killed", owner_);
+  lineage_.AwaitExit(second_);
+  const std::string received = lineage_.Await("migration.received", owner_).message;
+  EXPECT_TRUE(load_->AwaitVersion("v1", absl::Seconds(20)));
+  const LoadGroupReport sum = load_->Stop().Sum();
+  EXPECT_LE(sum.lost(), kClients - NumberAfter(received, "")) << received << lineage_.History();
+  EXPECT_EQ(sum.count(LoadOutcome::kRefused), 0);
+  EXPECT_EQ(sum.count(LoadOutcome::kTimedOut), 0);
+  EXPECT_EQ(sum.count(LoadOutcome::kWrong), 0);
+}
+
+// In another format they say goodbye, as ever.
+TEST_F(ComingHomeTest, WhatThePredecessorCannotReadSaysGoodbye) {
+  Start({"version v1", "format test/1"}, {"version v2", "format test/2", "format test/1"});
+  lineage_.AwaitExit(second_);
+  EXPECT_FALSE(lineage_.Saw("migration.began"));
+  ExpectNothingLost();
+}
+
 // Nobody is left to take them, so they are served here until their goodbyes.
 TEST_F(MovingTest, WhatADeadSuccessorHadNotTakenIsFinishedHere) {
   Start({"version v1", "format test/1"},
@@ -146,6 +210,29 @@ TEST_F(MovingTest, ADeadPredecessorLosesOnlyWhatItHad) {
   EXPECT_EQ(sum.count(LoadOutcome::kTimedOut), 0);
   EXPECT_EQ(sum.count(LoadOutcome::kRefused), 0);
   EXPECT_TRUE(lineage_.Alive(second));
+}
+
+// Those who came while the successor stood by are its own; it gives up, and they notice nothing.
+TEST_P(MigrationTest, ASuccessorThatLeavesBringsItsConnectionsHome) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "mode " + GetParam(), "format test/1",
+                   "grace_ms 20000", "spread_ms 5000", "deadline_ms 60000", "standby_ms 60000"});
+  const pid_t owner = lineage.StartFirst({"version v1"});
+  for (int i = 2; i <= 4; ++i) {
+    lineage.Script({absl::StrCat("version v", i)});
+    lineage.Signal(owner, SIGUSR2);
+    lineage.Await("phase.standby", owner);
+    const pid_t successor = lineage.Await("phase.accepting").pid;
+    auto load = Load(&lineage, EachAlone());
+    lineage.Signal(successor, SIGTERM);
+    lineage.Await("upgrade.rolled_back", owner);
+    EXPECT_TRUE(load->AwaitVersion("v1", absl::Seconds(20))) << lineage.History();
+    lineage.AwaitExit(successor);
+    lineage.Await("phase.serving", owner);
+    const LoadReport report = load->Stop();
+    EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage.History();
+    EXPECT_EQ(report.reconnects(), 0) << report.ToTable() << lineage.History();
+    lineage.Await("migration.received", owner);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, MigrationTest, ::testing::Values("push", "pull"),

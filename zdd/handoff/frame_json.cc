@@ -247,6 +247,7 @@ void Describe(V& v, Of<V, WelcomeFrame> f) {
   v.Time("silence_ms", f.silence);
   v.Time("drain_timeout_ms", f.drain_timeout);
   v.Time("ready_timeout_ms", f.ready_timeout);
+  v.Number("free_fds", f.free_fds, 0, kIntMax);
 }
 
 template <typename V>

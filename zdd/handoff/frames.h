@@ -75,6 +75,7 @@ struct WelcomeFrame {
   absl::Duration silence;
   absl::Duration drain_timeout;
   absl::Duration ready_timeout;
+  int free_fds = 0;  // how many descriptors the sender can still take
   friend bool operator==(const WelcomeFrame&, const WelcomeFrame&) = default;
 };
 
@@ -166,7 +167,8 @@ struct BusyFrame {
 struct RefusedFrame : WithReason {};
 
 // In which formats the sender's version reads the state of a connection that is moved to that
-// listener of its: one frame for each, any time before `prepared`.
+// listener of its, first the one that it writes: a frame for each, just before a successor says
+// `prepared` and before a predecessor says `accept`.
 struct ReadsFrame {
   std::string listener;
   std::vector<std::string> formats;
@@ -174,7 +176,7 @@ struct ReadsFrame {
 };
 
 // Carries one end of a pair on which the sender's live connections come (zdd/migration). From a
-// predecessor after its commit.
+// predecessor after its commit; from a successor that leaves: they come home.
 struct PairFrame : WithoutFields {};
 
 struct PingFrame : WithoutFields {};

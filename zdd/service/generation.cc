@@ -45,6 +45,7 @@ void Generation::Join(JoinedHandoff joined) {
   number_ = last_number_ = joined.welcome.generation;
   handoff_began_ = MonotonicNow();
   report_.peer = joined.predecessor;
+  peer_free_fds_ = joined.welcome.free_fds;
   Step(Event::kOfferFrame, absl::OkStatus());
   peer_->Start();
 }
@@ -166,7 +167,7 @@ void Generation::Do(Effect effect) {
     case Effect::kSendPrepared:
       return SendPrepared();
     case Effect::kSendAccept:
-      return peer_->Send(AcceptFrame{});
+      return SendAccept();
     case Effect::kSendAccepting:
       return SendAccepting();
     case Effect::kSendRelease:

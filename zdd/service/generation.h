@@ -11,6 +11,9 @@
 #define ZDD_SERVICE_GENERATION_H_
 
 #include <deque>
+#include <functional>
+#include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -97,10 +100,11 @@ class Generation {
   const Report& joined_report() const { return joined_report_; }
   void OnListenerReady();
 
-  // Of the successor, for connections that move to it: by listener, in which formats it reads them;
-  // how many descriptors it can take; and the way to it. False: it is gone.
+  // Of the peer, for connections that move to it (to the successor, or home again): by listener, in
+  // which formats it reads them; how many descriptors it can take; and the way to it. False: it is
+  // gone.
   const std::map<std::string, std::vector<std::string>>& peer_reads() const { return peer_reads_; }
-  int peer_free_fds() const { return hello_.free_fds; }
+  int peer_free_fds() const { return peer_free_fds_; }
   int peer_number() const { return peer_ != nullptr ? peer_->info.number : 0; }
   bool SendPair(OwnedFd pair);
   // What the next handoff's report says of its beginning.
@@ -140,6 +144,7 @@ class Generation {
   // Effects.
   void Spawn();
   void SendOffer();
+  void SendAccept();
   absl::Status BuildOffer();
   void SendNextChunk();
   void SendPrepared();
@@ -150,6 +155,8 @@ class Generation {
   void SendElders();
   void KeepElder();
   void ForgetPeer();
+  // `task` runs when that process has ended.
+  void AwaitEnd(OwnedFd pidfd, std::function<void()> task);
   void FinishReport(absl::Status status);
 
   void AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, OwnedFd pidfd);
@@ -174,6 +181,7 @@ class Generation {
   std::vector<std::string> added_;   // of the successor's `serving`
   std::vector<std::string> claims_;  // of the successor's `prepared`
   std::map<std::string, std::vector<std::string>> peer_reads_;
+  int peer_free_fds_ = 0;
   std::vector<OfferedSocket> peer_sockets_;
   std::vector<OwnedFd> peer_fds_;
   absl::Status cause_;  // why it fails; the first reason counts
@@ -185,8 +193,11 @@ class Generation {
   Instant phase_began_;
 
   std::vector<Elder> elders_;
-  std::vector<std::pair<OwnedFd, std::unique_ptr<Watch>>>
-      dying_;  // successors that were killed, to be collected
+  struct Ending {
+    OwnedFd pidfd;
+    std::unique_ptr<Watch> watch;
+  };
+  std::list<Ending> ending_;  // processes of successors that were forgotten
   Report joined_report_;
   // Guards callbacks that others keep.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "zdd/base/free_fds.h"
 #include "zdd/base/status.h"
 #include "zdd/service/generation.h"
 
@@ -34,6 +35,9 @@ void Generation::OnFrame(Frame frame, std::vector<OwnedFd> fds) {
     if (peer_reads_.size() < kMigratingListenersMax) peer_reads_[reads->listener] = reads->formats;
     return;
   }
+  // A successor that leaves brings home what it has.
+  if (std::holds_alternative<PairFrame>(frame) && machine_.phase() == Phase::kAborting)
+    return context_.host->OnPair(peer_->info.number, std::move(fds[0]));
   if (auto* serving = std::get_if<ServingFrame>(&frame)) added_ = serving->added;
   absl::Status cause;
   if (auto* fail = std::get_if<FailFrame>(&frame)) cause = absl::AbortedError(fail->reason);
@@ -70,6 +74,7 @@ void Generation::OnHello(const HelloFrame& hello) {
     wrapped_ = true;
   }
   hello_ = hello;
+  peer_free_fds_ = hello.free_fds;
   peer_->info.version = hello.version;
   if (peer_->info.pid == 0) peer_->info.pid = hello.pid;
   Step(Event::kHelloFrame, absl::OkStatus());
@@ -200,6 +205,7 @@ absl::Status Generation::BuildOffer() {
   welcome.silence = context_.limits.silence;
   welcome.drain_timeout = context_.drain_timeout;
   welcome.ready_timeout = context_.limits.ready;
+  welcome.free_fds = FreeFds();
   std::vector<OwnedFd> token_fd;
   token_fd.push_back(Duplicate(token->fd()));
   if (!token_fd.back().valid()) return ErrnoStatus(errno, "duplicate the token");
@@ -238,6 +244,12 @@ void Generation::SendPrepared() {
     for (size_t i = 0; i < frame.sockets.size(); ++i) part.push_back(std::move(fds[next++]));
     peer_->Send(frame, std::move(part));
   }
+}
+
+// From now on it may have connections, which may come home.
+void Generation::SendAccept() {
+  for (const ReadsFrame& reads : context_.listeners->Reads()) peer_->Send(reads);
+  peer_->Send(AcceptFrame{});
 }
 
 // A listener on which nobody waits yet is a hole: the predecessor goes on accepting until somebody
@@ -334,7 +346,14 @@ void Generation::RemoveElder(int number) {
 }
 
 void Generation::ForgetPeer() {
-  if (peer_ != nullptr) peer_->Close();
+  if (peer_ != nullptr) {
+    // What it sent in its last moments may have to be adopted.
+    if (!peer_->dead()) {
+      AwaitEnd(Duplicate(peer_->pidfd()),
+               [this, number = peer_->info.number] { context_.host->OnGenerationDead(number); });
+    }
+    peer_->Close();
+  }
   peer_.reset();
   token_.reset();
   chunks_.clear();
@@ -346,20 +365,20 @@ void Generation::ForgetPeer() {
   if (process_ == nullptr) return;
   // One that was killed is still to be collected from the kernel.
   std::shared_ptr<SuccessorProcess> process = std::exchange(process_, nullptr);
-  if (process->ExitText().has_value()) return;
-  OwnedFd pidfd = process->Pidfd();
+  if (!process->ExitText().has_value())
+    AwaitEnd(process->Pidfd(), [process] { process->ExitText(); });
+}
+
+void Generation::AwaitEnd(OwnedFd pidfd, std::function<void()> task) {
   if (!pidfd.valid()) return;
-  auto watch = std::make_unique<Watch>(context_.loop, pidfd.get(), Watch::kReadable,
-                                       [this, process, raw = pidfd.get()] {
-                                         if (!process->ExitText().has_value()) return;
-                                         for (auto it = dying_.begin(); it != dying_.end(); ++it) {
-                                           if (it->first.get() != raw) continue;
-                                           it->second.reset();
-                                           dying_.erase(it);
-                                           return;
-                                         }
-                                       });
-  dying_.emplace_back(std::move(pidfd), std::move(watch));
+  const int fd = pidfd.get();
+  auto end = [this, fd, task = std::move(task)] {
+    ending_.remove_if([fd](const Ending& one) { return one.pidfd.get() == fd; });
+    task();
+  };
+  ending_.push_back({std::move(pidfd), nullptr});
+  ending_.back().watch =
+      std::make_unique<Watch>(context_.loop, fd, Watch::kReadable, std::move(end));
 }
 
 // Tells the successor which generations still drain, so that it knows when they are gone.

@@ -164,7 +164,7 @@ void ServiceCore::BeginDrain(bool leaving) {
       if (auto self = weak.lock()) self->TickDrain();
     });
   });
-  if (!leaving && stops_ == 0) BeginMoving();
+  if (stops_ < 2) BeginMoving();
   listeners_->End(mover_->movable());
   const std::string reason = leaving ? "leaving" : stops_ > 0 ? reason_ : "commit";
   drain_->Begin(plan, reason, MonotonicNow());

@@ -48,7 +48,7 @@ std::vector<Frame> EachFrame() {
   return {
       HelloFrame{{1, 7}, "shop", "2.1.0", "a1b2c3", 4121, {"migrate", "lanes"}, 1000},
       WelcomeFrame{1, 3, 4120, "2.0.9", 2, 2, 3, absl::Seconds(5), absl::Seconds(30),
-                   absl::Milliseconds(1500)},
+                   absl::Milliseconds(1500), 900},
       OfferFrame{{Http(), Local(), Control()}, true},
       OfferAckFrame{},
       PreparedFrame{{"http", "admin"}, {Http()}, true},
