@@ -170,6 +170,7 @@ bool ListenerCore::Deliver(OwnedFd fd, absl::optional<Ticket> ticket, std::strin
                            Task taken) {
   if (mode_ == nullptr || !mode_->delivers()) {
     if (ticket.has_value()) ticket->Reset();  // before its fd
+    if (taken) taken();
     return false;
   }
   // The mode comes along from the version before, since it belongs to what both share.

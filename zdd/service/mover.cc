@@ -20,6 +20,8 @@ void Mover::Begin(int successor, std::map<std::string, std::string> movable, int
   successor_ = successor;
   movable_ = std::move(movable);
   limits_.peer_free_fds = peer_free_fds;
+  pairs_ = 0;
+  moved_ = 0;
   OpenPair();
 }
 

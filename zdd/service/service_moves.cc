@@ -53,7 +53,7 @@ bool ServiceCore::SendPair(OwnedFd theirs) { return generation_->SendPair(std::m
 
 void ServiceCore::OnMoved(Ticket ticket) {
   if (drain_ != nullptr) return drain_->Moved(std::move(ticket));
-  ticket.Reset();
+  tickets_->EndMoved(std::move(ticket));
 }
 
 void ServiceCore::OnCameBack(Migrant migrant) {

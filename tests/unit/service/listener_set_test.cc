@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "tests/unit/drain/socket_pair.h"
 #include "tests/unit/service/borrowed_loop.h"
 #include "tests/util/fd_audit.h"
 #include "tests/util/status_matchers.h"
@@ -211,6 +212,28 @@ TEST_F(ListenerSetTest, WhatCannotBeBorrowedIsClosedAndChangesNothing) {
     return status;
   });
   EXPECT_EQ(failed, 5);
+}
+
+// What is never taken up would hold back those behind it.
+TEST_F(ListenerSetTest, ADeliveryThatAnExecutorDropsCountsAsTakenUp) {
+  Callbacks dropping{loop_.get(), [](Task) {}};
+  ListenerSet set(loop_.shared(), &dropping, log_,
+                  [](const std::string&) { return [](int) { return Ticket(); }; });
+  ASSERT_OK_AND_MOVE(std::shared_ptr<ListenerCore> http,
+                     set.Listen("http", "tcp://127.0.0.1:0", {}));
+  ASSERT_OK(http->OnConnection([](Connection) {}));
+  bool taken = false;
+  EXPECT_TRUE(http->Deliver(TcpPair().server, Ticket(), "", [&] { taken = true; }));
+  EXPECT_TRUE(taken);
+}
+
+TEST_F(ListenerSetTest, ADeliveryThatNobodyWantsCountsAsTakenUp) {
+  std::unique_ptr<ListenerSet> set = MakeSet();
+  ASSERT_OK_AND_MOVE(std::shared_ptr<ListenerCore> http,
+                     set->Listen("http", "tcp://127.0.0.1:0", {}));
+  bool taken = false;
+  EXPECT_FALSE(http->Deliver(TcpPair().server, Ticket(), "", [&] { taken = true; }));
+  EXPECT_TRUE(taken);
 }
 
 }  // namespace
