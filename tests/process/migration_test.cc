@@ -120,6 +120,130 @@ TEST_F(MovingTest, AFrozenPredecessorGoesOnWhenItWakes) {
   ExpectNothingLost();
 }
 
+// They move while the successor stands by, and home again, as often as it is tried.
+TEST_P(MigrationTest, AStandbyWithAllTheTrafficIsTakenBack) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "mode " + GetParam(), "format test/1",
+                   "move_in_standby", "grace_ms 20000", "spread_ms 5000", "deadline_ms 60000",
+                   "standby_ms 60000"});
+  const pid_t owner = lineage.StartFirst({"version v1"});
+  auto load = Load(&lineage, EachAlone());
+  for (int i = 2; i <= 5; ++i) {
+    lineage.Script({absl::StrCat("version v", i)});
+    lineage.Signal(owner, SIGUSR2);
+    lineage.Await("phase.standby", owner);
+    pid_t successor = 0;
+    for (int client = 0; client < kClients; ++client)
+      successor = lineage.Await("migration.adopted").pid;
+    ASSERT_NE(successor, owner);
+    lineage.Signal(successor, SIGTERM);
+    for (int client = 0; client < kClients; ++client) lineage.Await("migration.adopted", owner);
+    lineage.AwaitExit(successor);
+    lineage.Await("phase.serving", owner);
+  }
+  const LoadReport report = load->Stop();
+  EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage.History();
+  EXPECT_EQ(report.reconnects(), 0) << report.ToTable() << lineage.History();
+}
+
+TEST_P(MigrationTest, AStandbyWithAllTheTrafficIsCommitted) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "mode " + GetParam(), "format test/1",
+                   "move_in_standby", "grace_ms 20000", "spread_ms 5000", "deadline_ms 60000",
+                   "standby_ms 300"});
+  pid_t owner = lineage.StartFirst({"version v1"});
+  auto load = Load(&lineage, KeepAlive());
+  for (int i = 2; i <= 4; ++i) {
+    lineage.Script({absl::StrCat("version v", i)});
+    lineage.Signal(owner, SIGUSR2);
+    lineage.Await("migration.began", owner);
+    EXPECT_FALSE(lineage.Saw("upgrade.promoted", owner));
+    lineage.Await("test.ended", owner);
+    owner = lineage.Await("migration.received").pid;
+  }
+  const LoadReport report = load->Stop();
+  EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage.History();
+  EXPECT_EQ(report.reconnects(), 0) << report.ToTable() << lineage.History();
+}
+
+// A successor to which all move while it stands by, and which meets its end there.
+class TrialTest : public ::testing::Test {
+ protected:
+  void Start(const std::vector<std::string>& first, const std::vector<std::string>& second) {
+    owner_ = lineage_.StartFirst(first);
+    load_ = Load(&lineage_, EachAlone());
+    lineage_.Script(second);
+    lineage_.Signal(owner_, SIGUSR2);
+  }
+  // At most so many connections have each cost the request in their hands.
+  void ExpectLostAtMost(int connections) {
+    const LoadGroupReport sum = load_->Stop().Sum();
+    EXPECT_LE(sum.lost(), connections) << lineage_.History();
+    EXPECT_EQ(sum.count(LoadOutcome::kRefused), 0);
+    EXPECT_EQ(sum.count(LoadOutcome::kTimedOut), 0);
+    EXPECT_EQ(sum.count(LoadOutcome::kWrong), 0);
+  }
+
+  Lineage lineage_{{"listen http tcp://127.0.0.1:0", "standby_ms 60000", "move_in_standby",
+                    "spread_ms 300", "grace_ms 700", "deadline_ms 4000"}};
+  pid_t owner_ = 0;
+  std::unique_ptr<LoadClient> load_;
+};
+
+TEST_F(TrialTest, ADeadSuccessorTakesWithItWhatItHad) {
+  Start({"version v1", "format test/1"},
+        {"version v2", "format test/1", "at migration.adopted kill"});
+  const std::string ended = lineage_.Await("migration.ended", owner_).message;
+  lineage_.Await("phase.serving", owner_);
+  const int moved = NumberAfter(ended, "(");
+  EXPECT_LT(moved, kClients) << ended;
+  ExpectLostAtMost(moved);
+}
+
+TEST_F(TrialTest, AFrozenSuccessorIsOverruledAndTakesWithItWhatItHad) {
+  Start({"version v1", "format test/1"},
+        {"version v2", "format test/1", "at migration.adopted stop_process"});
+  lineage_.Await("migration.paused", owner_);
+  const std::string ended = lineage_.Await("migration.ended", owner_).message;
+  lineage_.Await("handoff.killed", owner_);
+  lineage_.Await("phase.serving", owner_);
+  const int moved = NumberAfter(ended, "(");
+  EXPECT_LT(moved, kClients) << ended;
+  ExpectLostAtMost(moved);
+}
+
+TEST_F(TrialTest, ADeadPredecessorTakesWithItWhatItStillHad) {
+  Start({"version v1", "format test/1"}, {"version v2", "format test/1"});
+  const pid_t second = lineage_.Await("migration.adopted").pid;
+  lineage_.Signal(owner_, SIGKILL);
+  lineage_.Await("owner", second);
+  const int taken = NumberAfter(lineage_.Await("migration.received", second).message, "");
+  EXPECT_GT(taken, 0);
+  ExpectLostAtMost(kClients - taken);
+}
+
+TEST_F(TrialTest, AFrozenPredecessorIsOverruledAndMovesTheRestWhenItWakes) {
+  Start({"version v1", "format test/1", "at migration.began stop_process"},
+        {"version v2", "format test/1"});
+  lineage_.Await("owner", owner_);
+  const pid_t second = lineage_.Await("owner").pid;
+  EXPECT_NE(second, owner_);
+  lineage_.Signal(owner_, SIGCONT);
+  lineage_.Await("test.ended", owner_);
+  EXPECT_EQ(lineage_.AwaitExit(owner_), 0);
+  ExpectLostAtMost(0);
+}
+
+// What could not come home does not go before the commit.
+TEST_F(TrialTest, WhatThePredecessorCouldNotReadWaitsForTheCommit) {
+  Start({"version v1", "format test/1"}, {"version v2", "format test/2", "format test/1"});
+  const pid_t second = lineage_.Await("phase.accepting").pid;
+  lineage_.Await("phase.standby", owner_);
+  EXPECT_FALSE(lineage_.Saw("migration.began", owner_));
+  lineage_.Signal(second, SIGTERM);
+  lineage_.Await("phase.serving", owner_);
+  EXPECT_FALSE(lineage_.Saw("migration.began", owner_));
+  ExpectLostAtMost(0);
+}
+
 // A successor that stands by and gives up; the clients are its own.
 class ComingHomeTest : public ::testing::Test {
  protected:

@@ -85,6 +85,7 @@ zdd::Options MakeOptions(const zdd::Script& script, const std::string& name, zdd
   options.upgrade_signal = SIGUSR2;
   options.stop_signals = {SIGTERM};
   options.standby = script.Ms("standby_ms", 100);
+  options.move_in_standby = script.Has("move_in_standby");
   options.silence = script.Ms("silence_ms", 1500);
   options.ready_timeout = script.Ms("ready_ms", 10000);
   options.hello_timeout = script.Ms("hello_ms", 5000);

@@ -64,25 +64,33 @@ void Drain::BeginWork() {
 }
 
 void Drain::Move(const std::vector<std::string>& kinds, std::function<int()> pending, Instant now) {
-  if (wave_ != nullptr || drained()) return;
-  MigrateWave::Kinds wanted;
+  if (drained()) return;
+  MigrateWave::Kinds more;
   for (const std::string& kind : kinds) {
+    const uint8_t number = table_->Kind(kind);
+    if (wave_ != nullptr && wave_->kinds()[number]) continue;
     Class* const its = ClassFor(kind);
     if (its == &classes_[0]) continue;  // too many classes: it says goodbye like the rest
     its->machine.Hold();
     if (began_) BeginClass(its, now);
-    wanted.set(table_->Kind(kind));
+    more.set(number);
   }
-  if (!began_) BeginWork();
-  wave_ = std::make_unique<MigrateWave>(table_->core(), wanted, kMoveCredit);
   pending_ = std::move(pending);
+  if (wave_ != nullptr) return wave_->Add(more);
+  if (!began_) BeginWork();
+  wave_ = std::make_unique<MigrateWave>(table_->core(), more, kMoveCredit);
 }
 
 void Drain::EndMoving(Instant now) {
   if (wave_ == nullptr) return;
+  const MigrateWave::Kinds kinds = wave_->kinds();
   wave_.reset();
-  if (!began_) table_->EndDraining();
   for (Class& one : classes_) one.machine.Resume(now);
+  if (began_) return;
+  for (int kind = 0; kind < TicketCore::kKindsMax; ++kind) {
+    if (kinds[kind]) table_->WithdrawMove(static_cast<uint8_t>(kind));
+  }
+  table_->EndDraining();
 }
 
 void Drain::Moved(Ticket ticket) {

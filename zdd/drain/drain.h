@@ -65,12 +65,13 @@ class Drain {
   // Begins; Tick follows. A second call changes the reason and nothing else.
   void Begin(const DrainPlan& plan, absl::string_view reason, Instant now);
 
-  // From now on tickets of these kinds are asked to move, and hear no goodbye meanwhile. `pending`
-  // says how many connections have left their server and not yet this process. May come before
-  // Begin: then nothing but this is asked.
+  // From now on tickets of these kinds (too) are asked to move, and hear no goodbye meanwhile.
+  // `pending` says how many connections have left their server and not yet this process. May come
+  // before Begin: then nothing but this is asked.
   void Move(const std::vector<std::string>& kinds, std::function<int()> pending, Instant now);
 
-  // No more can move: those who are left hear their goodbye, spread as the plan says. Tick follows.
+  // No more can move: those who are left hear their goodbye, spread as the plan says; before Begin,
+  // nothing is asked of them any more. Tick follows.
   void EndMoving(Instant now);
 
   // A connection that was given to Migrate() has moved, or has come back.
@@ -89,6 +90,7 @@ class Drain {
   // Cuts everything, from now on, over the plan's cut_spread. Tick follows.
   void Cut(Instant now);
 
+  bool began() const { return began_; }
   // Of the class that is least far.
   DrainState state() const;
   // Whether new work is still wanted: before the drain, and in its delay.

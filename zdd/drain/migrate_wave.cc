@@ -52,6 +52,12 @@ bool MigrateWave::Advance(Instant now, int pending, int budget) {
   return true;
 }
 
+void MigrateWave::Add(const Kinds& more) {
+  kinds_ |= more;
+  passed_ = 0;
+  collected_ = -absl::InfiniteDuration();
+}
+
 // From then on tickets are not born asked any more.
 MigrateWave::~MigrateWave() {
   for (int kind = 0; kind < TicketCore::kKindsMax; ++kind) {

@@ -47,6 +47,10 @@ class MigrateWave {
   // the loop; else it waits for tickets to leave, or for kCollectPeriod.
   bool Advance(Instant now, int pending, int budget);
 
+  const Kinds& kinds() const { return kinds_; }
+  // Tickets of these are asked too.
+  void Add(const Kinds& more);
+
   // Asked while idle, and not gone.
   int in_flight() const { return static_cast<int>(in_flight_.size()); }
 
@@ -61,7 +65,7 @@ class MigrateWave {
   void FinishBucket(Instant now);
 
   TicketCore* const core_;
-  const Kinds kinds_;
+  Kinds kinds_;
   const int credit_;
   std::vector<TicketSlot*> to_ask_;  // by bucket
   size_t next_ = 0;

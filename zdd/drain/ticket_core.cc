@@ -129,14 +129,15 @@ void TicketCore::SetMigrateSink(MigrateSink sink) {
   std::swap(sink_, sink);
 }
 
-// `done` keeps that it was asked to move, so that it is not asked again.
+// `done` keeps that it was asked to move.
 void TicketCore::Revive(TicketSlot* slot, int fd, Ask level) {
   slot->fd = fd;
   const auto old = static_cast<Ask>(slot->level.load(std::memory_order_relaxed));
   if (old >= Ask::kGoodbye) level = std::max(level, old);
   slot->level.store(static_cast<uint8_t>(level), std::memory_order_relaxed);
   slot->told.store(0, std::memory_order_relaxed);
-  slot->done.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);
+  const Ask done = (mode() & kDraining) != 0 ? Ask::kMigrate : Ask::kNone;
+  slot->done.store(static_cast<uint8_t>(done), std::memory_order_relaxed);
   slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
 }
 
@@ -271,6 +272,16 @@ void TicketCore::SignalAsked(uint8_t kind, uint64_t buckets) {
     if ((fresh >> i & 1) == 0) continue;
     auto fd = asked_fds_.find(kind * kBuckets + i);
     if (fd != asked_fds_.end() && fd->second.valid()) eventfd_write(fd->second.get(), 1);
+  }
+}
+
+void TicketCore::UnsignalAsked(uint8_t kind) {
+  MutexLock lock(&asking_mutex_);
+  signalled_[kind] = 0;
+  for (int i = 0; i < kBuckets; ++i) {
+    auto fd = asked_fds_.find(kind * kBuckets + i);
+    eventfd_t count = 0;
+    if (fd != asked_fds_.end() && fd->second.valid()) eventfd_read(fd->second.get(), &count);
   }
 }
 

@@ -73,7 +73,8 @@ class TicketCore : public TicketSlab {
   void SetMigrateSink(MigrateSink sink);
 
   // A ticket that was given to Migrate() and has come back: live as if just entered, with nothing
-  // told and at least `level`. `fd` is what it has come back with: that, or a duplicate of it.
+  // told and at least `level`; not asked again to move by this drain. `fd` is what it has come back
+  // with: that, or a duplicate of it.
   void Revive(TicketSlot* slot, int fd, Ask level);
 
   // Which of the plan's classes the kind belongs to.
@@ -104,6 +105,8 @@ class TicketCore : public TicketSlab {
   void Arm();
   // All tickets of that kind in these buckets (a bit for each) have been asked.
   void SignalAsked(uint8_t kind, uint64_t buckets);
+  // Nothing is asked of that kind any more: their AskedFds are as they were at first.
+  void UnsignalAsked(uint8_t kind);
   std::vector<TicketSlot*> TakeWaiting();
 
   // Takes the pin (waiting for a callback that is being replaced), runs `use` if the slot is live,

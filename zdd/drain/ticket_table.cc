@@ -179,6 +179,21 @@ void TicketTable::MarkAdopted(const Ticket& ticket) {
   static_cast<TicketSlot*>(ticket.flags_)->adopted.store(1, std::memory_order_relaxed);
 }
 
+void TicketTable::WithdrawMove(uint8_t kind) {
+  constexpr uint8_t kMove = static_cast<uint8_t>(Ask::kMigrate);
+  ForEachLive([&](TicketSlot& slot) {
+    if (slot.kind.load(std::memory_order_relaxed) != kind) return;
+    core_->WithPin(&slot, [&] {
+      if (slot.kind.load(std::memory_order_relaxed) != kind) return;
+      for (std::atomic<uint8_t>* mark : {&slot.level, &slot.told, &slot.done}) {
+        if (mark->load(std::memory_order_relaxed) == kMove)
+          mark->store(0, std::memory_order_relaxed);
+      }
+    });
+  });
+  core_->UnsignalAsked(kind);
+}
+
 void TicketTable::Revive(const Ticket& ticket, int fd, Ask level) {
   core_->Revive(static_cast<TicketSlot*>(ticket.flags_), fd, level);
 }

@@ -84,6 +84,8 @@ class TicketTable {
   // whoever holds copies of the fd. REQUIRES: just entered.
   void MarkAdopted(const Ticket& ticket);
   void Revive(const Ticket& ticket, int fd, Ask level);
+  // Nobody of that kind is asked to move any more, until somebody asks anew.
+  void WithdrawMove(uint8_t kind);
 
   void SetClass(uint8_t kind, uint8_t drain_class) { core_->SetClass(kind, drain_class); }
   TicketCore* core() { return core_.get(); }

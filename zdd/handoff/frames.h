@@ -176,7 +176,7 @@ struct ReadsFrame {
 };
 
 // Carries one end of a pair on which the sender's live connections come (zdd/migration). From a
-// predecessor after its commit; from a successor that leaves: they come home.
+// predecessor that stands by or drains; from a successor that leaves: they come home.
 struct PairFrame : WithoutFields {};
 
 struct PingFrame : WithoutFields {};

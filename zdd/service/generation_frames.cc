@@ -11,6 +11,14 @@
 #include "zdd/service/generation.h"
 
 namespace zdd {
+namespace {
+
+// Of the peer: from a predecessor in standby, and from a successor that leaves.
+bool TakesConnections(Phase phase) {
+  return phase == Phase::kAccepting || phase == Phase::kTaking || phase == Phase::kAborting;
+}
+
+}  // namespace
 
 Peer::Listener Generation::HandoffListener() {
   Peer::Listener listener;
@@ -35,8 +43,7 @@ void Generation::OnFrame(Frame frame, std::vector<OwnedFd> fds) {
     if (peer_reads_.size() < kMigratingListenersMax) peer_reads_[reads->listener] = reads->formats;
     return;
   }
-  // A successor that leaves brings home what it has.
-  if (std::holds_alternative<PairFrame>(frame) && machine_.phase() == Phase::kAborting)
+  if (std::holds_alternative<PairFrame>(frame) && TakesConnections(machine_.phase()))
     return context_.host->OnPair(peer_->info.number, std::move(fds[0]));
   if (auto* serving = std::get_if<ServingFrame>(&frame)) added_ = serving->added;
   absl::Status cause;

@@ -345,13 +345,15 @@ std::vector<ReadsFrame> ListenerSet::Reads() const {
 }
 
 std::map<std::string, std::string> ListenerSet::Movable(
-    const std::map<std::string, std::vector<std::string>>& peer_reads) const {
+    const std::map<std::string, std::vector<std::string>>& peer_reads, bool both_ways) const {
   std::map<std::string, std::string> movable;
   for (const auto& core : listeners_) {
     auto reads = peer_reads.find(core->name());
     if (!core->migrates() || reads == peer_reads.end()) continue;
     const std::string& format = core->options().migration_format;
-    if (absl::c_linear_search(reads->second, format)) movable[core->name()] = format;
+    if (!absl::c_linear_search(reads->second, format)) continue;
+    if (both_ways && !core->Reads(reads->second[0])) continue;  // the first is what it writes
+    movable[core->name()] = format;
   }
   return movable;
 }

@@ -73,9 +73,10 @@ class ListenerSet {
   // Live migration: what each listener writes and reads, by its name, and serving what has moved.
   // Nobody here: null.
   std::vector<ReadsFrame> Reads() const;
-  // Listeners whose connections that peer can take, with the format in which they are written.
+  // Listeners whose connections that peer can take (and `both_ways`: give back), with the format in
+  // which they are written.
   std::map<std::string, std::string> Movable(
-      const std::map<std::string, std::vector<std::string>>& peer_reads) const;
+      const std::map<std::string, std::vector<std::string>>& peer_reads, bool both_ways) const;
   ListenerCore* Find(absl::string_view name) const;
 
   void SetAccepts(Accepts accepts, bool exclusive);

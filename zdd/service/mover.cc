@@ -25,6 +25,13 @@ void Mover::Begin(int successor, std::map<std::string, std::string> movable, int
   OpenPair();
 }
 
+void Mover::Stop(absl::string_view reason) {
+  if (!moving()) return;
+  if (sender_ == nullptr) return EndMoving(reason);
+  sender_->Revoke(reason);
+  TickSoon();
+}
+
 void Mover::OpenPair() {
   if (!moving()) return;
   SenderCallbacks callbacks;
@@ -100,6 +107,7 @@ void Mover::EndMoving(absl::string_view why) {
   log_->Warning("migration.ended", absl::StrCat("no more connections move to generation ",
                                                 successor_, " (", moved_, " have): ", why));
   successor_ = 0;
+  sender_timer_.Cancel();
   movable_.clear();
   host_->OnMovingEnded();
 }

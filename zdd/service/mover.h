@@ -55,6 +55,10 @@ class Mover {
   // From now on connections of these listeners move to that generation, each in its format.
   void Begin(int successor, std::map<std::string, std::string> movable, int peer_free_fds);
   bool moving() const { return successor_ != 0; }
+  // Those of further listeners too.
+  void Widen(std::map<std::string, std::string> movable) { movable_ = std::move(movable); }
+  // Not any more: what has not arrived comes back. OnMovingEnded follows.
+  void Stop(absl::string_view reason);
   const std::map<std::string, std::string>& movable() const { return movable_; }
 
   // Goes, or comes back. Its format is filled in here.

@@ -106,6 +106,8 @@ void ServiceCore::OnPhase(Phase phase) {
     joined_spawn_ = false;
     reserve_.Refill();
   }
+  if (phase == Phase::kStandby && options_.move_in_standby) BeginMoving();
+  if (phase == Phase::kAborting) mover_->Stop("the upgrade is taken back");
   if (phase == Phase::kStopping) {
     lame_duck_ = std::make_unique<Timer>(loop_.get());
     lame_duck_->Start(options_.drain.delay, [this] { generation_->Handle(Event::kLameDuckOver); });
@@ -157,13 +159,7 @@ void ServiceCore::BeginDrain(bool leaving) {
   });
   DrainPlan plan = options_.drain;
   plan.delay = absl::ZeroDuration();
-  drain_ = std::make_unique<Drain>(tickets_);
-  drain_timer_ = std::make_unique<Timer>(loop_.get());
-  tickets_->SetWake([post = loop_->poster(), weak = weak_from_this()] {
-    post([weak] {
-      if (auto self = weak.lock()) self->TickDrain();
-    });
-  });
+  MakeDrain();
   if (stops_ < 2) BeginMoving();
   listeners_->End(mover_->movable());
   const std::string reason = leaving ? "leaving" : stops_ > 0 ? reason_ : "commit";
@@ -171,6 +167,17 @@ void ServiceCore::BeginDrain(bool leaving) {
   if (stops_ > 1) drain_->Stop();
   loop_->Post([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->TickDrain();
+  });
+}
+
+void ServiceCore::MakeDrain() {
+  if (drain_ != nullptr) return;
+  drain_ = std::make_unique<Drain>(tickets_);
+  drain_timer_ = std::make_unique<Timer>(loop_.get());
+  tickets_->SetWake([post = loop_->poster(), weak = weak_from_this()] {
+    post([weak] {
+      if (auto self = weak.lock()) self->TickDrain();
+    });
   });
 }
 

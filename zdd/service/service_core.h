@@ -115,6 +115,7 @@ class ServiceCore : public GenerationHost,
   void TickDrain();
   void WarnOfCut();
   void WatchMigrations();
+  void MakeDrain();
   void BeginMoving();
   void OnMigrate(Ticket ticket, OwnedFd fd, std::string state);
   absl::Status BeforeStart(absl::string_view call) const;

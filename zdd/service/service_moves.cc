@@ -25,13 +25,18 @@ void ServiceCore::WatchMigrations() {
   });
 }
 
+// In standby only what can also come home; once the drain begins, all that the peer reads.
 void ServiceCore::BeginMoving() {
-  std::map<std::string, std::string> movable = listeners_->Movable(generation_->peer_reads());
+  const bool both_ways = generation_->phase() == Phase::kStandby;
+  std::map<std::string, std::string> movable =
+      listeners_->Movable(generation_->peer_reads(), both_ways);
   if (movable.empty()) return;
   std::vector<std::string> kinds;
   for (const auto& [listener, format] : movable) kinds.push_back(listener);
+  MakeDrain();
   drain_->Move(
       kinds, [this] { return mover_->pending(); }, MonotonicNow());
+  if (mover_->moving()) return mover_->Widen(std::move(movable));
   mover_->Begin(generation_->peer_number(), std::move(movable), generation_->peer_free_fds());
 }
 
@@ -76,7 +81,14 @@ void ServiceCore::OnCameBack(Migrant migrant) {
 void ServiceCore::OnMovingEnded() {
   if (drain_ == nullptr) return;
   drain_->EndMoving(MonotonicNow());
-  TickDrain();
+  // In standby there was nothing else to it. Not at once: who calls us may be about to begin it.
+  loop_->Post([weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (self == nullptr || self->drain_ == nullptr) return;
+    if (self->drain_->began() || self->mover_->moving()) return self->TickDrain();
+    self->drain_timer_.reset();
+    self->drain_.reset();
+  });
 }
 
 void ServiceCore::OnPair(int generation, OwnedFd pair) {
