@@ -1,5 +1,7 @@
 // Drains of connections that move, in virtual time: how fast they are asked, and what becomes of
 // those that cannot.
+#include <poll.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -183,6 +185,40 @@ TEST_P(MovingTest, BeforeTheCommitOnlyMovesAreAskedAndAllCanStay) {
   const DrainReport report = world.drain().report(world.now());
   EXPECT_EQ(report.closed, 300);
   ExpectBooksInOrder(report);
+}
+
+bool Readable(int fd) {
+  pollfd polled = {fd, POLLIN, 0};
+  return poll(&polled, 1, 0) == 1;
+}
+
+TEST_P(MovingTest, AnAttemptBeforeTheCommitIsTakenBackAndCanBeRepeated) {
+  WorldOptions options;
+  options.refused_share = 1;
+  options.deaf_share = 0.1;
+  DrainWorld world(GetParam(), options);
+  world.Open(300);
+  world.RunFor(absl::Seconds(2));
+  for (size_t attempt = 1; attempt <= 3; ++attempt) {
+    world.BeginMoving();
+    world.TickNow();
+    world.RunFor(absl::Seconds(5));
+    for (Life& life : world.lives()) {
+      EXPECT_EQ(life.heard.size(), attempt);
+      EXPECT_EQ(life.ticket.Asked(), life.deaf ? Ask::kMigrate : Ask::kNone);
+      EXPECT_TRUE(Readable(life.ticket.AskedFd()));
+    }
+    world.BreakPair();
+    for (Life& life : world.lives()) {
+      EXPECT_EQ(life.ticket.Asked(), Ask::kNone);
+      EXPECT_FALSE(Readable(life.ticket.AskedFd()));
+    }
+    world.RunFor(absl::Seconds(1));
+  }
+  for (const Life& life : world.lives()) {
+    EXPECT_EQ(life.came_back, life.deaf ? 0 : 3);
+    for (const Heard& heard : life.heard) EXPECT_EQ(heard.ask, Ask::kMigrate);
+  }
 }
 
 TEST(DrainClassTest, EachKindHasItsOwnTimes) {
