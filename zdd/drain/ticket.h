@@ -80,22 +80,23 @@ class [[nodiscard]] Ticket {
   // true for ever.
   bool ShouldClose() const { return Asked() >= Ask::kGoodbye; }
 
-  // The highest ask so far.
+  // The highest ask so far. kMigrate is taken back when an upgrade is rolled back in standby.
   Ask Asked() const {
     return flags_ == nullptr ? Ask::kNone
                              : static_cast<Ask>(flags_->level.load(std::memory_order_relaxed));
   }
 
-  // For poll() beside the connection: readable (POLLIN) soon after this ticket was asked the first
-  // time, and for ever; read nothing from it, leave it out of later polls, look at Asked(). It
-  // belongs to zdd and lives as long as the ticket. -1, which poll() ignores, if the process has no
-  // descriptors left, or the ticket is empty.
+  // For poll() beside the connection: readable (POLLIN) soon after this ticket was asked, and as
+  // long as it is; read nothing from it, look at Asked(), leave it out of polls while that says so.
+  // It belongs to zdd and lives as long as the ticket. -1, which poll() ignores, if the process has
+  // no descriptors left, or the ticket is empty.
   int AskedFd();
 
   // Runs `callback` on zdd's loop for each ask from now on, and soon for the highest one so far: at
-  // most once for each, in rising order, never after the ticket's end and never inside this call.
-  // It must not block. It may end the ticket, enter others, stop the service. A second callback
-  // replaces the first one and hears only what that had not heard.
+  // most once for each (kMigrate anew by a later upgrade, after one that was rolled back), in
+  // rising order, never after the ticket's end and never inside this call. It must not block. It
+  // may end the ticket, enter others, stop the service. A second callback replaces the first one
+  // and hears only what that had not heard.
   void OnAsk(absl::AnyInvocable<void(Ask)> callback);
 
   // Gives the connection to the successor, which goes on where this server stops: for a server that
