@@ -53,6 +53,7 @@ ABSL_FLAG(std::string, pid_file, "", "names the pid of the version that owns the
 ABSL_FLAG(int, threads, 0, "how many serve; 0: as many as there are cores");
 ABSL_FLAG(absl::Duration, ready_timeout, absl::Seconds(60), "for a successor to get ready");
 ABSL_FLAG(absl::Duration, standby, absl::Seconds(2), "the old version watches the new one so long");
+ABSL_FLAG(bool, move_in_standby, false, "connections move to the new version at once, for a trial");
 ABSL_FLAG(absl::Duration, silence, absl::Seconds(5),
           "a version that says nothing for so long is overruled");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30), "then connections are cut");
@@ -80,6 +81,7 @@ zdd::Options ServiceOptions(const std::string& version_label) {
   options.stop_signals = {SIGTERM, SIGINT};
   options.ready_timeout = absl::GetFlag(FLAGS_ready_timeout);
   options.standby = absl::GetFlag(FLAGS_standby);
+  options.move_in_standby = absl::GetFlag(FLAGS_move_in_standby);
   options.silence = absl::GetFlag(FLAGS_silence);
   options.drain.deadline = absl::GetFlag(FLAGS_drain_timeout);
   options.drain.spread = absl::GetFlag(FLAGS_spread);

@@ -73,6 +73,20 @@ class MovingTest : public ::testing::Test {
     load_->MarkEnd();
   }
 
+  // Returns when the predecessor serves again, and the successor is gone.
+  void TryAndTakeBack() {
+    SetVersion(++generation_);
+    load_->Mark(absl::StrCat("v", generation_));
+    server_->Signal(owner_, SIGUSR2);
+    server_->Await(absl::StrCat("generation ", generation_, " is accepting"), kLong);
+    const pid_t successor = server_->ChildOf(owner_);
+    EXPECT_TRUE(load_->AwaitVersion(absl::StrCat("v", generation_), kLong)) << log();
+    load_->MarkEnd();
+    server_->Signal(successor, SIGTERM);
+    server_->Await(absl::StrCat("connections of generation ", generation_, " moved here"), kLong);
+    server_->Await("generation 1 is serving", kLong);
+  }
+
   void SetVersion(int version) {
     std::ofstream file(version_file());
     file << "v" << version;
@@ -101,6 +115,18 @@ TEST_F(MovingTest, NothingIsLostAndNobodyReconnectsOverManyRestarts) {
   // answer of the new version: many a restart is over before.
   EXPECT_EQ(report.groups[4].moved, restarts * 20) << "the idle ones\n" << report.ToTable();
   EXPECT_GT(report.moved(), restarts * 50) << report.ToTable();
+  std::cout << report.ToTable();
+}
+
+TEST_F(MovingTest, NothingIsLostAndNobodyReconnectsWhenEachStandbyIsTakenBack) {
+  Start(kServer, {"--listen=" + address_, "--version_file=" + version_file(), "--threads=2",
+                  "--standby=5m", "--move_in_standby=true", "--send_buffer=16384"});
+  const int restarts = absl::GetFlag(FLAGS_restarts);
+  for (int i = 0; i < restarts && !HasFailure(); ++i) TryAndTakeBack();
+  const LoadReport report = load_->Stop();
+  EXPECT_EQ(report.lost(), 0) << report.ToTable() << log();
+  EXPECT_EQ(report.reconnects(), 0) << report.ToTable() << log();
+  EXPECT_GT(report.moved(), restarts * 20) << report.ToTable();
   std::cout << report.ToTable();
 }
 
