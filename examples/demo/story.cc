@@ -43,7 +43,9 @@ std::vector<LoadGroup> EveryKind(bool brief) {
           {.kind = LoadKind::kSlow, .connections = 8, .length = length / 2},
           {.kind = LoadKind::kUpload, .connections = 8, .length = length},
           {.kind = LoadKind::kStream, .connections = 8, .length = length},
-          {.kind = LoadKind::kTunnel, .connections = 8, .length = length}};
+          {.kind = LoadKind::kTunnel, .connections = 8, .length = length},
+          {.kind = LoadKind::kPipelined, .connections = 8, .length = length / 4},
+          {.kind = LoadKind::kSlowReader, .connections = 4, .length = length}};
 }
 
 int Connections(const std::vector<LoadGroup>& groups) {

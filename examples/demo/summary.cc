@@ -43,6 +43,14 @@ std::string TakeoverText(const Summary& summary) {
                       ShortDuration(takeovers.back()), "), its start included.\n");
 }
 
+std::string ConnectionsText(const Summary& summary) {
+  const int64_t moved = summary.during_restarts.moved();
+  const int64_t reconnects = summary.during_restarts.reconnects();
+  return absl::StrCat("Connections that their clients use again: ", Count(moved, "time"),
+                      " one moved to a new version, ", Count(reconnects, "time"),
+                      " one had to be opened anew.\n");
+}
+
 std::string MemoryText(const Summary& summary) {
   return absl::StrFormat("Memory of one server %.1f MiB, of both during a restart %.1f MiB.\n",
                          summary.steady_kib / kKibPerMib, MostOfBoth(summary) / kKibPerMib);
@@ -107,8 +115,9 @@ Json BadVersionsJson(const Summary& summary) {
 }  // namespace
 
 std::string Summary::ToText() const {
-  return absl::StrCat("\n", during_restarts.ToTable(), "\n", TakeoverText(*this), MemoryText(*this),
-                      BadVersionsText(*this), LimitText(*this), Verdict(*this));
+  return absl::StrCat("\n", during_restarts.ToTable(), "\n", TakeoverText(*this),
+                      ConnectionsText(*this), MemoryText(*this), BadVersionsText(*this),
+                      LimitText(*this), Verdict(*this));
 }
 
 std::string Summary::ToJson() const {
@@ -118,6 +127,7 @@ std::string Summary::ToJson() const {
       {"lost", LostJson(*this)},
       {"restarts", restarts.size()},
       {"reconnects", during_restarts.reconnects() + during_bad_versions.reconnects()},
+      {"moved", during_restarts.moved() + during_bad_versions.moved()},
       {"takeover_ms", TakeoverJson(*this)},
       {"latency_us", {{"steady", LatencyJson(sum.steady)}, {"around", LatencyJson(sum.around)}}},
       {"rss_kib", {{"one", steady_kib}, {"both", MostOfBoth(*this)}}},

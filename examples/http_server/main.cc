@@ -1,5 +1,5 @@
-// A real HTTP/1.1 server (Boost.Beast on a pool of threads) that replaces its own binary while its
-// clients notice nothing.
+// A real HTTP/1.1 server (Boost.Asio and Beast on a pool of threads) that replaces its own binary
+// while its clients notice nothing: not even that their connections have moved.
 //
 //   bazel build -c opt //examples/http_server
 //   bazel-bin/examples/http_server/http_server --version_label=v1 --pid_file=/tmp/http_server.pid &
@@ -13,13 +13,22 @@
 // If the new one fails before that, the old one serves again. `kill -TERM` drains and stops the
 // service. What the server answers is listed in routes.h.
 //
-// What zdd needs of such a server: the lines of main() below, and four in session.cc.
+// With --migrate each connection moves to the new version in the midst of whatever it does: idle,
+// in half a head or body, with half of a response sent, streaming, as a tunnel. Without, the old
+// version answers its own connections to their end.
+//
+// What zdd needs of such a server: the lines of main() below, a part of session.cc, and, to move,
+// that all a connection is can be written down (state.h).
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/system/system_error.hpp>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <string>
 #include <thread>
 #include <utility>
@@ -29,9 +38,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "examples/http_server/failure.h"
 #include "examples/http_server/flags.h"
 #include "examples/http_server/session.h"
+#include "examples/http_server/state.h"
 #include "zdd/service.h"
 
 ABSL_FLAG(std::string, listen, "tcp://127.0.0.1:8080", "where: tcp://IP:PORT or unix:PATH");
@@ -46,6 +57,8 @@ ABSL_FLAG(absl::Duration, silence, absl::Seconds(5),
           "a version that says nothing for so long is overruled");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30), "then connections are cut");
 ABSL_FLAG(absl::Duration, spread, absl::Seconds(10), "goodbyes are spread over this time");
+ABSL_FLAG(bool, migrate, true, "connections move to the new version, in the format of state.h");
+ABSL_FLAG(int, send_buffer, 0, "SO_SNDBUF of each connection; 0: the kernel's choice");
 ABSL_FLAG(absl::Duration, grace, absl::Seconds(10), "an idle connection lives so much longer");
 
 namespace {
@@ -74,6 +87,20 @@ zdd::Options ServiceOptions(const std::string& version_label) {
   return options;
 }
 
+absl::Status SetSendBuffer(int fd) {
+  const int bytes = absl::GetFlag(FLAGS_send_buffer);
+  if (bytes <= 0) return absl::OkStatus();
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, "--send_buffer: setsockopt SO_SNDBUF");
+}
+
+zdd::ListenOptions ListenOptions() {
+  zdd::ListenOptions options;
+  if (absl::GetFlag(FLAGS_migrate)) options.migration_format = std::string(example::kStateFormat);
+  options.socket_hook = SetSendBuffer;
+  return options;
+}
+
 int Threads() {
   int threads = absl::GetFlag(FLAGS_threads);
   if (threads < 0 || threads > 1000) example::DieOfFlag("--threads: from 0 to 1000");
@@ -86,14 +113,29 @@ int Fail(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? 2 : failed;
 }
 
+// What a new connection is, or one that was served elsewhere until now.
+absl::optional<example::State> StateOf(const zdd::Connection& connection) {
+  if (!connection.moved) return example::State();
+  absl::optional<example::State> state = example::Load(connection.state);
+  if (!state) {
+    std::fprintf(stderr, "http_server: a connection from %s came with %zu bytes that are no %s\n",
+                 connection.peer.ToString().c_str(), connection.state.size(),
+                 std::string(example::kStateFormat).c_str());
+  }
+  return state;
+}
+
 // From zdd's connection to Asio's. Until Asio has it, it belongs to `connection`.
 void Serve(zdd::Connection connection, asio::thread_pool& pool, absl::string_view version_label) {
+  absl::optional<example::State> state = StateOf(connection);
+  if (!state) return;
   example::Socket socket(asio::make_strand(pool));
   boost::system::error_code error;
   socket.assign({connection.peer.family(), 0}, connection.fd.get(), error);
   if (error) return;
   (void)connection.fd.Release();
-  example::StartSession(std::move(socket), std::move(connection.ticket), version_label);
+  example::StartSession(std::move(socket), std::move(connection.ticket), version_label,
+                        *std::move(state));
 }
 
 }  // namespace
@@ -107,7 +149,8 @@ int main(int argc, char** argv) try {
 
   absl::StatusOr<zdd::Service> service = zdd::Service::Create(ServiceOptions(version_label));
   if (!service.ok()) return Fail(service.status());
-  absl::StatusOr<zdd::Listener> http = service->Listen("http", absl::GetFlag(FLAGS_listen));
+  absl::StatusOr<zdd::Listener> http =
+      service->Listen("http", absl::GetFlag(FLAGS_listen), ListenOptions());
   if (!http.ok()) return Fail(http.status());
 
   asio::thread_pool pool(threads);

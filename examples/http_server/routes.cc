@@ -12,6 +12,8 @@ namespace example {
 namespace {
 
 constexpr int kMillisecondsMax = 3'600'000;
+constexpr int kLinesMax = 10'000'000;
+constexpr absl::Duration kLineInterval = absl::Milliseconds(10);
 
 struct Call {
   const Request& request;
@@ -21,7 +23,7 @@ struct Call {
 };
 
 Call ParseTarget(const Request& request, absl::string_view version_label) {
-  absl::string_view target = request.target;
+  absl::string_view target = request.head.target;
   // The form that proxies use, and that servers must take too (RFC 9112, 3.2.2).
   if (absl::ConsumePrefix(&target, "http://")) {
     size_t path = target.find_first_of("/?");
@@ -32,20 +34,20 @@ Call ParseTarget(const Request& request, absl::string_view version_label) {
   return {request, parts.first, parts.second, version_label};
 }
 
-// The parameter `ms`, or -1 if it is missing or makes no sense.
-int Milliseconds(const Call& call) {
+// The parameter `name`, or -1 if it is missing or makes no sense.
+int Parameter(const Call& call, absl::string_view name, int most) {
   for (absl::string_view parameter : absl::StrSplit(call.query, '&')) {
     int value;
-    if (absl::ConsumePrefix(&parameter, "ms=") && absl::SimpleAtoi(parameter, &value) &&
-        value <= kMillisecondsMax) {
+    if (absl::ConsumePrefix(&parameter, name) && absl::ConsumePrefix(&parameter, "=") &&
+        absl::SimpleAtoi(parameter, &value) && value <= most) {
       return value;
     }
   }
   return -1;
 }
 
-Reply BadMilliseconds() {
-  return ErrorReply(400, absl::StrCat("say ?ms=N with N from 0 to ", kMillisecondsMax));
+Reply BadParameter(absl::string_view name, int most) {
+  return ErrorReply(400, absl::StrCat("say ?", name, "=N with N from 0 to ", most));
 }
 
 Reply Hello(const Call&) { return {.text = "Hello from a server that never stops.\n"}; }
@@ -55,23 +57,30 @@ Reply Version(const Call& call) {
 }
 
 Reply Slow(const Call& call) {
-  int milliseconds = Milliseconds(call);
-  if (milliseconds < 0) return BadMilliseconds();
+  const int milliseconds = Parameter(call, "ms", kMillisecondsMax);
+  if (milliseconds < 0) return BadParameter("ms", kMillisecondsMax);
   return {.text = "slow\n", .delay = absl::Milliseconds(milliseconds)};
 }
 
 Reply Upload(const Call& call) { return {.text = call.request.body.ToText()}; }
 
 Reply Stream(const Call& call) {
-  int milliseconds = Milliseconds(call);
-  if (milliseconds < 0) return BadMilliseconds();
+  const int milliseconds = Parameter(call, "ms", kMillisecondsMax);
+  if (milliseconds < 0) return BadParameter("ms", kMillisecondsMax);
   return {.kind = Reply::Kind::kLines,
-          .line_count = static_cast<int>(absl::Milliseconds(milliseconds) / LineInterval())};
+          .line_count = static_cast<int>(absl::Milliseconds(milliseconds) / kLineInterval),
+          .line_interval = kLineInterval};
+}
+
+Reply Lines(const Call& call) {
+  const int lines = Parameter(call, "n", kLinesMax);
+  if (lines < 0) return BadParameter("n", kLinesMax);
+  return {.kind = Reply::Kind::kLines, .line_count = lines};
 }
 
 Reply Echo(const Call& call) {
   // The first one of a list: "echo, raw".
-  absl::string_view protocol = call.request.upgrade;
+  absl::string_view protocol = call.request.head.upgrade;
   protocol = absl::StripAsciiWhitespace(protocol.substr(0, protocol.find(',')));
   if (!protocol.empty()) {
     return {.kind = Reply::Kind::kTunnel,
@@ -91,7 +100,8 @@ struct Route {
 
 constexpr Route kRoutes[] = {
     {"/", "GET, HEAD", Hello},   {"/version", "GET, HEAD", Version}, {"/slow", "GET, HEAD", Slow},
-    {"/upload", "POST", Upload}, {"/stream", "GET, HEAD", Stream},   {"/echo", "GET", Echo},
+    {"/upload", "POST", Upload}, {"/stream", "GET, HEAD", Stream},   {"/lines", "GET, HEAD", Lines},
+    {"/echo", "GET", Echo},
 };
 
 bool Allows(absl::string_view methods, absl::string_view method) {
@@ -107,7 +117,7 @@ Reply Answer(const Request& request, absl::string_view version_label) {
   const Call call = ParseTarget(request, version_label);
   for (const Route& route : kRoutes) {
     if (route.path != call.path) continue;
-    if (Allows(route.methods, request.method)) return route.answer(call);
+    if (Allows(route.methods, request.head.method)) return route.answer(call);
     Reply reply = ErrorReply(405, absl::StrCat("this takes ", route.methods));
     reply.fields = {{"Allow", std::string(route.methods)}};
     return reply;

@@ -5,8 +5,9 @@
 //   GET /version        the version's label and the pid: "v1 4121\n"
 //   GET /slow?ms=N      "slow\n", after N milliseconds
 //   POST /upload        the length of the body, then its hash: see body_digest.h
-//   GET /stream?ms=N    for N milliseconds, each 10 ms a chunk: a line that counts from
-//   "00000000\n" GET /echo           with any Upgrade: a tunnel that sends back what it gets
+//   GET /stream?ms=N    for N milliseconds, each 10 ms a line that counts from "00000000\n"
+//   GET /lines?n=N      N such lines, as fast as the client reads
+//   GET /echo           with any Upgrade: a tunnel that sends back what it gets
 //
 // HEAD goes where GET goes, but not into the tunnel.
 #ifndef EXAMPLES_HTTP_SERVER_ROUTES_H_
@@ -19,13 +20,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "examples/http_server/body_digest.h"
+#include "examples/http_server/request_head.h"
 
 namespace example {
 
 struct Request {
-  absl::string_view method;   // "GET"
-  absl::string_view target;   // "/slow?ms=100", or "http://host/slow?ms=100"
-  absl::string_view upgrade;  // the field of that name. Empty: none
+  const RequestHead& head;
   BodyDigest body;
 };
 
@@ -37,9 +37,8 @@ struct Reply {
   std::string text;                                         // kText: the body
   absl::Duration delay;                                     // kText: from request to response
   int line_count = 0;                                       // kLines
+  absl::Duration line_interval;                             // kLines: from one to the next
 };
-
-constexpr absl::Duration LineInterval() { return absl::Milliseconds(10); }
 
 Reply Answer(const Request& request, absl::string_view version_label);
 

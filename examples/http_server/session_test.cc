@@ -1,29 +1,24 @@
 // Sessions over real TCP connections, byte by byte, as clients of all manners send and read them.
 #include "examples/http_server/session.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <cerrno>
-#include <cstring>
 #include <string>
 #include <thread>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "examples/http_server/body_digest.h"
-#include "zdd/base/owned_fd.h"
+#include "examples/http_server/state.h"
+#include "examples/http_server/test_client.h"
 #include "zdd/drain/ticket.h"
 
 namespace example {
@@ -37,104 +32,13 @@ using ::testing::StartsWith;
 
 constexpr absl::string_view kText = "Hello from a server that never stops.\n";
 
-// A client's end that blocks, for ten seconds at most.
-class Client {
- public:
-  explicit Client(zdd::OwnedFd fd) : fd_(std::move(fd)) {
-    timeval limit = {.tv_sec = 10, .tv_usec = 0};
-    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    int on = 1;
-    setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-
-  int fd() const { return fd_.get(); }
-
-  // False if the connection broke, or the server does not read.
-  bool Send(absl::string_view bytes) {
-    while (!bytes.empty()) {
-      ssize_t size = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (size < 0) return false;
-      bytes.remove_prefix(size);
-    }
-    return true;
-  }
-
-  void EndSending() { shutdown(fd_.get(), SHUT_WR); }
-
-  // Everything up to `end`, with it; less if the connection ended before.
-  std::string ReadUntil(absl::string_view end) {
-    size_t found;
-    while ((found = unread_.find(std::string(end))) == std::string::npos && ReadSome()) {
-    }
-    return TakeUnread(found == std::string::npos ? unread_.size() : found + end.size());
-  }
-
-  std::string Read(size_t size) {
-    while (unread_.size() < size && ReadSome()) {
-    }
-    return TakeUnread(std::min(size, unread_.size()));
-  }
-
-  // A head, and as much of a body as its Content-Length says.
-  std::string ReadResponse() {
-    std::string head = ReadUntil("\r\n\r\n");
-    int size = 0;
-    size_t length = head.find("Content-Length: ");
-    if (length != std::string::npos) {
-      EXPECT_TRUE(
-          absl::SimpleAtoi(head.substr(length + 16, head.find('\r', length) - length - 16), &size));
-    }
-    return head + Read(size);
-  }
-
-  // Everything until the server ends its direction. Fails if it resets the connection.
-  std::string ReadToEnd() {
-    while (ReadSome()) {
-    }
-    return TakeUnread(unread_.size());
-  }
-
- private:
-  bool ReadSome() {
-    char piece[4096];
-    ssize_t size = recv(fd_.get(), piece, sizeof piece, 0);
-    EXPECT_GE(size, 0) << strerror(errno);
-    if (size > 0) unread_.append(piece, size);
-    return size > 0;
-  }
-
-  std::string TakeUnread(size_t size) {
-    std::string taken = unread_.substr(0, size);
-    unread_.erase(0, size);
-    return taken;
-  }
-
-  zdd::OwnedFd fd_;
-  std::string unread_;
-};
-
-// Two ends of a TCP connection.
-std::pair<zdd::OwnedFd, zdd::OwnedFd> Connect() {
-  zdd::OwnedFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(listener.get(), generic, size), 0);
-  EXPECT_EQ(listen(listener.get(), 1), 0);
-  EXPECT_EQ(getsockname(listener.get(), generic, &size), 0);
-  zdd::OwnedFd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(connect(client.get(), generic, size), 0);
-  return {std::move(client), zdd::OwnedFd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC))};
-}
-
 class SessionTest : public testing::Test {
  protected:
-  Client NewClient() {
+  Client NewClient(State state = {}) {
     auto [client, server] = Connect();
     Socket socket(boost::asio::make_strand(pool_));
     socket.assign(Socket::protocol_type(AF_INET, 0), server.Release());
-    StartSession(std::move(socket), zdd::Ticket(), "v7");
+    StartSession(std::move(socket), zdd::Ticket(), "v7", std::move(state));
     return Client(std::move(client));
   }
 
@@ -253,6 +157,31 @@ TEST_F(SessionTest, StreamsLinesToHttp10UntilTheEnd) {
   EXPECT_THAT(response, EndsWith("\r\n\r\n00000000\n00000001\n"));
 }
 
+TEST_F(SessionTest, SendsAnyNumberOfLinesToAClientThatTakesThem) {
+  Client client = NewClient();
+  client.Send("GET /lines?n=20000 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  client.ReadUntil("\r\n\r\n");
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(client.Read(14), absl::StrFormat("9\r\n%08d\n\r\n", i));
+  }
+  EXPECT_EQ(client.Read(5), "0\r\n\r\n");
+  EXPECT_THAT(client.ReadResponse(), EndsWith(kText));
+}
+
+TEST_F(SessionTest, GoesOnFromAState) {
+  State state;
+  state.input = "lo";
+  state.output = "unsent";
+  state.phase = State::Phase::kBody;
+  state.request.method = "POST";
+  state.request.target = "/upload";
+  state.framing = BodyFraming::Fixed(2);
+  state.digest.Update("hel");
+  Client client = NewClient(state);
+  EXPECT_THAT(client.ReadResponse(),
+              AllOf(StartsWith("unsentHTTP/1.1 200"), EndsWith("\r\n\r\n5\na430d84680aabd0b\n")));
+}
+
 TEST_F(SessionTest, KeepsConnectionsOfHttp10OnlyIfAsked) {
   Client client = NewClient();
   client.Send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -324,6 +253,7 @@ TEST_F(SessionTest, GoesOnAfterARequestThatItCannotFulfil) {
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
        "405 Method Not Allowed\r\n"},
       {"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request\r\n"},
+      {"GET /lines?ms=1 HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request\r\n"},
       {"GET /slow?ms=-1 HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request\r\n"},
       {"GET /stream?ms=3600001 HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request\r\n"},
       {"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", "426 Upgrade Required\r\n"},

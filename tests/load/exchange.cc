@@ -1,5 +1,7 @@
 #include "tests/load/exchange.h"
 
+#include <vector>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -12,6 +14,9 @@ constexpr uint64_t kUploadPieceBytes = 5000;
 constexpr absl::Duration kStreamStep = absl::Milliseconds(10);  // of the server
 constexpr absl::Duration kTunnelStep = absl::Milliseconds(20);
 constexpr uint64_t kTunnelPieceBytes = 2000;
+constexpr int kPipelinedMax = 6;        // requests at once
+constexpr int kPipelinedLinesMax = 40;  // of one of them
+constexpr int64_t kLineBytes = 14;      // of /lines, in its chunk
 
 // splitmix64: good enough to make bytes that no shifted, swapped or repeated piece equals.
 class Bytes {
@@ -117,20 +122,13 @@ class SlowExchange : public TextExchange {
   absl::Duration length_;
 };
 
-// GET /stream?ms=N: one line each 10 ms, an eight-digit counter from 00000000.
-class StreamExchange : public PlainExchange {
+// What /stream and /lines answer: an eight-digit counter from 00000000, a line each.
+class Lines {
  public:
-  explicit StreamExchange(absl::Duration length_max) : length_max_(length_max) {}
-  void Begin(uint64_t seed) override {
-    Restart();
-    const int64_t ms = absl::ToInt64Milliseconds(Bytes(seed).Length(length_max_));
-    request_ = RequestHead(absl::StrCat("GET /stream?ms=", ms), "");
-    lines_wanted_ = absl::Milliseconds(ms) / kStreamStep;
-    lines_ = 0;
-    line_.clear();
-  }
-  absl::Duration length() const override { return lines_wanted_ * kStreamStep; }
-  std::string OnBody(absl::string_view bytes) override {
+  explicit Lines(int64_t wanted = 0) : wanted_(wanted) {}
+  int64_t wanted() const { return wanted_; }
+
+  std::string OnBody(absl::string_view bytes) {
     for (char c : bytes) {
       line_.push_back(c);
       if (c != '\n') continue;
@@ -141,16 +139,90 @@ class StreamExchange : public PlainExchange {
     }
     return line_.size() > 8 ? Unlike("a line of the stream", line_, "eight digits") : "";
   }
-  std::string OnEnd() override {
-    if (line_.empty() && lines_ == lines_wanted_) return Complete();
-    return absl::StrCat("the stream ended after ", lines_, " of ", lines_wanted_, " lines");
+  std::string OnEnd() const {
+    if (line_.empty() && lines_ == wanted_) return "";
+    return absl::StrCat("the stream ended after ", lines_, " of ", wanted_, " lines");
   }
 
  private:
-  const absl::Duration length_max_;
-  int64_t lines_wanted_ = 0;
+  int64_t wanted_;
   int64_t lines_ = 0;
   std::string line_;
+};
+
+// GET /stream?ms=N, a line each 10 ms; GET /lines?n=N, as fast as they are read.
+class LinesExchange : public PlainExchange {
+ public:
+  // `step`: from one line to the next.
+  LinesExchange(absl::string_view target, absl::Duration step, absl::Duration length_max)
+      : target_(target), step_(step), length_max_(length_max) {}
+  void Begin(uint64_t seed) override {
+    Restart();
+    const absl::Duration length = Bytes(seed).Length(length_max_);
+    lines_ = Lines(absl::Floor(length, absl::Milliseconds(1)) / step_);
+    const int64_t parameter =
+        target_ == "/lines?n=" ? lines_.wanted() : absl::ToInt64Milliseconds(length);
+    request_ = RequestHead(absl::StrCat("GET ", target_, parameter), "");
+  }
+  absl::Duration length() const override { return lines_.wanted() * step_; }
+  std::string OnBody(absl::string_view bytes) override { return lines_.OnBody(bytes); }
+  std::string OnEnd() override {
+    std::string wrong = lines_.OnEnd();
+    return wrong.empty() ? Complete() : wrong;
+  }
+
+ private:
+  const std::string target_;
+  const absl::Duration step_;
+  const absl::Duration length_max_;
+  Lines lines_;
+};
+
+// Several GET /lines?n=N, each with another N, as one row of bytes that is cut anywhere.
+class PipelinedExchange : public Exchange {
+ public:
+  explicit PipelinedExchange(absl::Duration length_max) : length_max_(length_max) {}
+  void Begin(uint64_t seed) override {
+    random_ = Bytes(seed);
+    length_ = random_.Length(length_max_);
+    pieces_ = pieces_left_ = 2 + random_.Word() % kPipelinedMax;
+    requests_.clear();
+    answers_.clear();
+    for (size_t i = 1 + random_.Word() % kPipelinedMax; i > 0; --i) {
+      answers_.push_back(Lines(random_.Word() % kPipelinedLinesMax));
+      requests_ += RequestHead(absl::StrCat("GET /lines?n=", answers_.back().wanted()), "");
+    }
+    sent_ = answered_ = 0;
+  }
+  absl::Duration length() const override { return length_; }
+  absl::optional<Piece> Next() override {
+    if (pieces_left_ == 0) return absl::nullopt;
+    --pieces_left_;
+    const size_t left = requests_.size() - sent_;
+    const size_t size = pieces_left_ == 0 ? left : random_.Word() % (left + 1);
+    const Piece piece = {absl::string_view(requests_).substr(sent_, size), length_ / pieces_};
+    sent_ += size;
+    return piece;
+  }
+  // The last one that is answered: what was sent behind it is to be sent again elsewhere.
+  std::string OnHead(const ResponseHead& head) override {
+    if (head.close) answers_.resize(answered_ + 1);
+    return Exchange::OnHead(head);
+  }
+  std::string OnBody(absl::string_view bytes) override { return answers_[answered_].OnBody(bytes); }
+  std::string OnEnd() override { return answers_[answered_++].OnEnd(); }
+  bool complete() const override { return answered_ == answers_.size(); }
+
+ private:
+  const absl::Duration length_max_;
+  Bytes random_{0};
+  absl::Duration length_;
+  int64_t pieces_ = 0;
+  int64_t pieces_left_ = 0;
+  std::string requests_;
+  size_t sent_ = 0;
+  std::vector<Lines> answers_;
+  size_t answered_ = 0;
 };
 
 // POST /upload: the body in pieces.
@@ -268,7 +340,12 @@ std::unique_ptr<Exchange> MakeExchange(const LoadGroup& group) {
     case LoadKind::kUpload:
       return std::make_unique<UploadExchange>(group.length);
     case LoadKind::kStream:
-      return std::make_unique<StreamExchange>(group.length);
+      return std::make_unique<LinesExchange>("/stream?ms=", kStreamStep, group.length);
+    case LoadKind::kSlowReader:
+      return std::make_unique<LinesExchange>(
+          "/lines?n=", kSlowReadPause * kLineBytes / kSlowReadBytes, group.length);
+    case LoadKind::kPipelined:
+      return std::make_unique<PipelinedExchange>(group.length);
     case LoadKind::kTunnel:
       return std::make_unique<TunnelExchange>(group.length);
   }

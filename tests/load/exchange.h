@@ -25,6 +25,10 @@
 
 namespace zdd {
 
+// How fast a kSlowReader reads.
+inline constexpr int64_t kSlowReadBytes = 1024;
+constexpr absl::Duration kSlowReadPause = absl::Milliseconds(5);
+
 class Exchange {
  public:
   struct Piece {

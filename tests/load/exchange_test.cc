@@ -6,6 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -150,6 +152,42 @@ TEST(ExchangeTest, TakesNoLineTwiceAndNoneOutOfOrder) {
               HasSubstr("not \"00000000\\n\""));
   EXPECT_THAT(Answer(Begun(LoadKind::kStream).get(), "000000000000000000"),
               HasSubstr("eight digits"));
+}
+
+TEST(ExchangeTest, ComparesTheLinesOfEachAnswerInAPipeline) {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    auto exchange = Begun(LoadKind::kPipelined, seed);
+    const Sent sent = SendAll(exchange.get());
+    std::vector<int> counts;
+    for (absl::string_view line : absl::StrSplit(sent.bytes, "\r\n")) {
+      if (absl::ConsumePrefix(&line, "GET /lines?n="))
+        counts.push_back(std::stoi(std::string(line)));
+    }
+    ASSERT_FALSE(counts.empty());
+    for (int count : counts) {
+      EXPECT_FALSE(exchange->complete());
+      EXPECT_EQ(exchange->OnHead({.status = 200}), "");
+      EXPECT_EQ(exchange->OnBody(Lines(count)), "");
+      EXPECT_EQ(exchange->OnEnd(), "");
+    }
+    EXPECT_TRUE(exchange->complete());
+  }
+}
+
+TEST(ExchangeTest, TakesNoAnswerOfAPipelineForAnother) {
+  auto exchange = Begun(LoadKind::kPipelined);
+  SendAll(exchange.get());
+  EXPECT_EQ(exchange->OnHead({.status = 200}), "");
+  EXPECT_EQ(exchange->OnBody(Lines(1000)), "");
+  EXPECT_THAT(exchange->OnEnd(), HasSubstr("after 1000 of"));
+}
+
+TEST(ExchangeTest, APipelineEndsWithTheAnswerThatSaysClose) {
+  auto exchange = Begun(LoadKind::kPipelined, 3);
+  SendAll(exchange.get());
+  EXPECT_EQ(exchange->OnHead({.status = 200, .close = true}), "");
+  exchange->OnEnd();
+  EXPECT_TRUE(exchange->complete());
 }
 
 TEST(ExchangeTest, SpeaksThroughATunnelOnlyWhenItIsOpen) {

@@ -155,6 +155,7 @@ bool FakeServer::Answer(int fd, const Request& request) {
   }
   if (absl::StartsWith(target, "POST /upload")) return AnswerUpload(fd, request);
   if (absl::StartsWith(target, "GET /stream")) return AnswerStream(fd, request);
+  if (absl::StartsWith(target, "GET /lines")) return AnswerStream(fd, request);
   if (absl::StartsWith(target, "GET /echo")) return AnswerEcho(fd, request), false;
   if (absl::StartsWith(target, "GET /slow")) {
     std::this_thread::sleep_for(std::chrono::milliseconds(NumberAfter(target, "ms=")));
@@ -187,11 +188,13 @@ bool FakeServer::AnswerUpload(int fd, const Request& request) {
 
 bool FakeServer::AnswerStream(int fd, const Request& request) {
   if (!SendAll(fd, Head("200 OK", "Transfer-Encoding: chunked\r\n"))) return false;
-  int64_t lines = NumberAfter(request.target(), "ms=") / 10;
+  const bool at_once = absl::StartsWith(request.target(), "GET /lines");
+  int64_t lines =
+      at_once ? NumberAfter(request.target(), "n=") : NumberAfter(request.target(), "ms=") / 10;
   if (Has(Fault::kEndStreamEarly)) lines = kStreamCut;
   for (int64_t line = 0; line < lines; ++line) {
     if (Has(Fault::kCutStream) && line == kStreamCut) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (!at_once) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     const bool skip = Has(Fault::kSkipLine) && line >= kStreamCut;
     if (!SendAll(fd, absl::StrFormat("9\r\n%08d\n\r\n", line + skip))) return false;
   }

@@ -50,6 +50,10 @@ LoadGroup Slow() { return {.kind = LoadKind::kSlow, .length = absl::Milliseconds
 LoadGroup Upload() { return {.kind = LoadKind::kUpload, .length = absl::Milliseconds(100)}; }
 LoadGroup Stream() { return {.kind = LoadKind::kStream, .length = absl::Milliseconds(100)}; }
 LoadGroup Tunnel() { return {.kind = LoadKind::kTunnel, .length = absl::Milliseconds(100)}; }
+LoadGroup Pipelined() { return {.kind = LoadKind::kPipelined, .length = absl::Milliseconds(30)}; }
+LoadGroup SlowReader() {
+  return {.kind = LoadKind::kSlowReader, .length = absl::Milliseconds(100)};
+}
 LoadGroup Late() { return {.kind = LoadKind::kLate, .delay = absl::Milliseconds(30)}; }
 
 // Each request that ended has ended so, and none is missing.
@@ -77,6 +81,8 @@ TEST_F(LoadClientTest, FindsNothingWrongWithAServerThatIsRight) {
                               Upload(),
                               Stream(),
                               Tunnel(),
+                              Pipelined(),
+                              SlowReader(),
                               Late()},
                    .threads = 2});
   EXPECT_TRUE(client->AwaitAllGroups(kPatience));
@@ -84,6 +90,13 @@ TEST_F(LoadClientTest, FindsNothingWrongWithAServerThatIsRight) {
   ExpectOnly(report, LoadOutcome::kOk);
   for (const LoadGroupReport& group : report.groups) EXPECT_GT(group.started, 0) << group.name;
   EXPECT_EQ(report.reconnects(), 0);
+}
+
+TEST_F(LoadClientTest, AsksAgainWhateverEndedTheAnswer) {
+  for (const LoadGroup& group : {Stream(), Upload(), Tunnel(), Pipelined(), SlowReader()}) {
+    const LoadReport report = See(Fault::kNone, group, 5);
+    EXPECT_LT(report.groups[0].steady.max(), absl::Milliseconds(400)) << report.ToTable();
+  }
 }
 
 TEST_F(LoadClientTest, CountsARefusal) {
@@ -128,6 +141,8 @@ TEST_F(LoadClientTest, CountsAnswersThatAreNotRight) {
   ExpectOnly(See(Fault::kSkipLine, Stream(), 1), LoadOutcome::kWrong);
   ExpectOnly(See(Fault::kEndStreamEarly, Stream(), 1), LoadOutcome::kWrong);
   ExpectOnly(See(Fault::kWrongEcho, Tunnel(), 1), LoadOutcome::kWrong);
+  ExpectOnly(See(Fault::kSkipLine, SlowReader(), 1), LoadOutcome::kWrong);
+  EXPECT_GT(See(Fault::kSkipLine, Pipelined()).Sum().count(LoadOutcome::kWrong), 0);
 }
 
 TEST_F(LoadClientTest, CountsATextThatIsNotAlwaysTheSameAsWrong) {
@@ -145,6 +160,7 @@ TEST_F(LoadClientTest, CountsBytesAfterTheAnswerAsAWrongRequestOfItsOwn) {
 
 TEST_F(LoadClientTest, CountsStreamsAndTunnelsThatAreCut) {
   ExpectOnly(See(Fault::kCutStream, Stream(), 1), LoadOutcome::kCut);
+  ExpectOnly(See(Fault::kCutStream, SlowReader(), 1), LoadOutcome::kCut);
   ExpectOnly(See(Fault::kCutEcho, Tunnel(), 1), LoadOutcome::kCut);
 }
 
@@ -224,6 +240,7 @@ TEST_F(LoadClientTest, TellsHowLongAfterAMarkANewVersionAnswered) {
   ASSERT_EQ(report.versions.size(), 2u);
   EXPECT_EQ(report.versions[0].version, "v1");
   EXPECT_EQ(report.versions[0].answers + report.versions[1].answers, report.requests());
+  EXPECT_EQ(report.moved(), 1);
 }
 
 TEST_F(LoadClientTest, SeparatesLatenciesAroundARestartFromTheOthers) {

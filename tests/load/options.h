@@ -22,14 +22,16 @@ namespace zdd {
 // How a user talks to the server. All but kNew, kTunnel and kLate use a connection again while the
 // server lets them.
 enum class LoadKind {
-  kNew,        // GET / on a connection of its own
-  kKeepAlive,  // GET / again and again
-  kSlow,       // GET /slow
-  kUpload,     // POST /upload in pieces; byte count and checksum of the answer are compared
-  kStream,     // GET /stream; the counter in each line is compared
-  kTunnel,     // GET /echo with an Upgrade; every byte that comes back is compared
-  kIdle,       // GET /, then silent until a restart is over (LoadClient::MarkEnd), then GET /
-  kLate,       // connects, sends GET / only `delay` later
+  kNew,         // GET / on a connection of its own
+  kKeepAlive,   // GET / again and again
+  kSlow,        // GET /slow
+  kUpload,      // POST /upload in pieces; byte count and checksum of the answer are compared
+  kStream,      // GET /stream; the counter in each line is compared
+  kTunnel,      // GET /echo with an Upgrade; every byte that comes back is compared
+  kIdle,        // GET /, then silent until a restart is over (LoadClient::MarkEnd), then GET /
+  kLate,        // connects, sends GET / only `delay` later
+  kPipelined,   // several GET /lines at once, in pieces that end anywhere; each line is compared
+  kSlowReader,  // GET /lines, read slowly, so that the answer waits in the server; as kStream
 };
 
 struct LoadGroup {
@@ -42,7 +44,8 @@ struct LoadGroup {
   double rate = 0;
   absl::Duration think = absl::ZeroDuration();
 
-  // Of one slow answer, upload, stream or tunnel: random, from half of it to all of it.
+  // Of one slow answer, upload, stream, tunnel, pipeline or slowly read answer: random, from half
+  // of it to all of it.
   absl::Duration length = absl::Milliseconds(500);
   absl::Duration delay = absl::Milliseconds(300);  // kLate
 

@@ -45,6 +45,11 @@ void Recorder::ClosedIdle(int group) {
   ++groups_[group].closed_idle;
 }
 
+void Recorder::Moved(int group) {
+  MutexLock lock(&mutex_);
+  ++groups_[group].moved;
+}
+
 void Recorder::CountVersion(absl::string_view version, Instant now) {
   // From the back: the newest one answers most.
   const auto found = std::find_if(versions_.rbegin(), versions_.rend(),

@@ -41,6 +41,7 @@ class Recorder {
   void End(int group, const Ended& ended);
   void ToldToReconnect(int group);
   void ClosedIdle(int group);
+  void Moved(int group);
 
   void AddTo(LoadReport* report) const;
 

@@ -31,6 +31,10 @@ absl::string_view KindName(LoadKind kind) {
       return "idle, used later";
     case LoadKind::kLate:
       return "connect, ask late";
+    case LoadKind::kPipelined:
+      return "pipelined, in pieces";
+    case LoadKind::kSlowReader:
+      return "slow readers";
   }
   return "?";
 }
@@ -68,6 +72,7 @@ void LoadGroupReport::Merge(const LoadGroupReport& other) {
   for (size_t i = 0; i < outcomes.size(); ++i) outcomes[i] += other.outcomes[i];
   told_to_reconnect += other.told_to_reconnect;
   closed_idle += other.closed_idle;
+  moved += other.moved;
   steady.Merge(other.steady);
   around.Merge(other.around);
 }

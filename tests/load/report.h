@@ -48,6 +48,9 @@ struct LoadGroupReport {
   int64_t told_to_reconnect = 0;  // by Connection: close on an answer
   int64_t closed_idle = 0;        // EOF while nothing was asked
 
+  // How often a connection was answered by another version than before: it has moved.
+  int64_t moved = 0;
+
   // Latencies of right answers, beyond the time that a slow answer, an upload, a stream or a tunnel
   // takes by its nature.
   Histogram steady;
@@ -87,6 +90,7 @@ struct LoadReport {
   int64_t requests() const { return Sum().started; }
   int64_t lost() const { return Sum().lost(); }
   int64_t reconnects() const { return Sum().reconnects(); }
+  int64_t moved() const { return Sum().moved; }
 
   std::string ToJson() const;
   std::string ToTable() const;  // several lines for a terminal, and the losses

@@ -28,6 +28,7 @@ Json GroupJson(const LoadGroupReport& group) {
           {"lost", LostJson(group)},
           {"told_to_reconnect", group.told_to_reconnect},
           {"closed_idle", group.closed_idle},
+          {"moved", group.moved},
           {"latency_us",
            {{"steady", LatencyJson(group.steady)}, {"around", LatencyJson(group.around)}}}};
 }
@@ -54,11 +55,15 @@ Json VersionJson(const LoadVersion& version) {
 
 std::string LoadReport::ToJson() const {
   const LoadGroupReport sum = Sum();
-  const Json json = {
-      {"requests", sum.started},           {"lost", LostJson(sum)},
-      {"reconnects", sum.reconnects()},    {"elapsed_ms", absl::ToDoubleMilliseconds(elapsed)},
-      {"groups", Each(groups, GroupJson)}, {"versions", Each(versions, VersionJson)},
-      {"marks", Each(marks, MarkJson)},    {"losses", losses}};
+  const Json json = {{"requests", sum.started},
+                     {"lost", LostJson(sum)},
+                     {"reconnects", sum.reconnects()},
+                     {"moved", sum.moved},
+                     {"elapsed_ms", absl::ToDoubleMilliseconds(elapsed)},
+                     {"groups", Each(groups, GroupJson)},
+                     {"versions", Each(versions, VersionJson)},
+                     {"marks", Each(marks, MarkJson)},
+                     {"losses", losses}};
   return json.dump(2, ' ', false,
                    Json::error_handler_t::replace);  // a version is whatever the server sent
 }

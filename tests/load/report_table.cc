@@ -15,8 +15,8 @@ constexpr int kNameWidth = 24;
 std::string Name(absl::string_view name) { return absl::StrFormat("%-*s", kNameWidth, name); }
 
 std::string Counts(const LoadGroupReport& group) {
-  return absl::StrFormat("%10s %6s %10s", WithCommas(group.started), WithCommas(group.lost()),
-                         WithCommas(group.reconnects()));
+  return absl::StrFormat("%10s %6s %10s %7s", WithCommas(group.started), WithCommas(group.lost()),
+                         WithCommas(group.reconnects()), WithCommas(group.moved));
 }
 
 // Three digits, so that columns can be compared.
@@ -39,9 +39,9 @@ std::string Row(const LoadGroupReport& group) {
 
 std::string Header() {
   const std::string percentiles = absl::StrFormat("%8s%7s%7s", "p50", "p99", "max");
-  return absl::StrFormat("%s%28s%22s  %22s\n%s%10s %6s %10s%s  %s\n", Name(""), "asked to",
-                         "---- steady, ms ----", "-- at restarts, ms -", Name(""), "requests",
-                         "lost", "reconnect", percentiles, percentiles);
+  return absl::StrFormat("%s%28s%8s%22s  %22s\n%s%10s %6s %10s %7s%s  %s\n", Name(""), "asked to",
+                         "", "---- steady, ms ----", "-- at restarts, ms -", Name(""), "requests",
+                         "lost", "reconnect", "moved", percentiles, percentiles);
 }
 
 // "keep-alive: 3 reset, 1 raced": what was lost, by kind.

@@ -17,6 +17,7 @@ namespace {
 // After a failure: who is refused would else ask a hundred thousand times a second.
 constexpr absl::Duration kPauseAfterFailure = absl::Milliseconds(5);
 constexpr absl::Duration kConnectAgain = absl::Milliseconds(1);
+constexpr int kSlowReaderBuffer = 16 * 1024;
 
 // Each request of each user has bytes and a length of its own.
 uint64_t NextSeed(uint64_t seed) { return seed * 6364136223846793005 + 1442695040888963407; }
@@ -83,7 +84,10 @@ void User::OnTimer() {
       return Ask();
     case State::kAsking:
       if (now_ >= deadline_) return End(Ending::kTimeout, "");
-      return Send();
+      Send();
+      Receive();
+      if (Due()) Begin();
+      return;
     case State::kStopped:
       return;
   }
@@ -120,6 +124,9 @@ void User::Connect() {
   const int on = 1;
   if (server.transport() == Transport::kTcp)
     setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  if (kind_ == LoadKind::kSlowReader) {
+    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &kSlowReaderBuffer, sizeof(kSlowReaderBuffer));
+  }
   if (connect(fd_.get(), server.sockaddr(), server.size()) != 0 && errno != EINPROGRESS) {
     const int error = errno;
     if (error != EAGAIN)
@@ -171,17 +178,27 @@ void User::Send() {
 }
 
 void User::ArmTimer() {
-  const bool pausing = piece_ && send_error_ == 0 && piece_due_ > now_;
-  around_.reactor->SetTimer(this, pausing ? std::min(piece_due_, deadline_) : deadline_);
+  Instant due = deadline_;
+  if (piece_ && send_error_ == 0 && piece_due_ > now_) due = std::min(due, piece_due_);
+  if (read_due_ > now_) due = std::min(due, read_due_);
+  around_.reactor->SetTimer(this, due);
 }
 
 // ---- Receiving
 
-// All there is: an edge is told once.
+bool User::MayReceive() const {
+  return fd_.valid() && state_ != State::kConnecting &&
+         (state_ != State::kAsking || read_due_ <= now_);
+}
+
+// All there is: an edge is told once. A slow reader takes a little, and comes again by itself.
 void User::Receive() {
-  while (fd_.valid() && state_ != State::kConnecting) {
-    const ssize_t size = recv(fd_.get(), around_.buffer.data(), around_.buffer.size(), 0);
+  const bool slow = kind_ == LoadKind::kSlowReader;
+  const size_t most = slow ? kSlowReadBytes : around_.buffer.size();
+  while (MayReceive()) {
+    const ssize_t size = recv(fd_.get(), around_.buffer.data(), most, 0);
     if (size > 0) {
+      if (slow) read_due_ = now_ + kSlowReadPause;
       Take(absl::string_view(around_.buffer.data(), static_cast<size_t>(size)));
     } else if (size == 0) {
       OnEof();
@@ -191,6 +208,7 @@ void User::Receive() {
       OnReset(errno);
     }
   }
+  if (slow && state_ == State::kAsking) ArmTimer();
 }
 
 void User::Take(absl::string_view bytes) {
@@ -208,6 +226,7 @@ void User::TakeEvent(ResponseParser::Event event) {
   switch (event) {
     case ResponseParser::Event::kHead:
       head_came_ = true;
+      if (!version_.empty() && version_ != parser_.head().version) around_.recorder->Moved(group_);
       version_ = parser_.head().version;
       if (WrongIf(exchange_->OnHead(parser_.head()))) return;
       break;
@@ -316,6 +335,7 @@ void User::Close() {
   parser_ = ResponseParser();
   answers_ = 0;
   send_error_ = 0;
+  version_.clear();
 }
 
 std::string User::Circumstances(absl::string_view detail) const {

@@ -71,6 +71,7 @@ class User : public Reactor::Handler {
   void Ask();
   void Send();
   void ArmTimer();
+  bool MayReceive() const;
   void Receive();
   void Take(absl::string_view bytes);
   void TakeEvent(ResponseParser::Event event);
@@ -114,6 +115,7 @@ class User : public Reactor::Handler {
   int64_t answer_bytes_ = 0;
   absl::optional<Exchange::Piece> piece_;  // what is not sent of the present piece
   Instant piece_due_;
+  Instant read_due_;  // kSlowReader: it reads nothing before
 };
 
 }  // namespace zdd
