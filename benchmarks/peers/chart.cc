@@ -33,7 +33,8 @@ text { font: 12px system-ui, sans-serif; fill: #57606a }
 )";
 
 std::string Escaped(absl::string_view text) {
-  return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
+  return absl::StrReplaceAll(text,
+                             {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
 }
 
 std::string Text(int x, int y, absl::string_view style, absl::string_view text) {
@@ -62,8 +63,9 @@ std::string Bar(const Chart& chart, const ChartRow& row, size_t column, int y) {
   const double length = value <= 0 ? 0 : std::max(1.0, kBar * value / most);
   const int x = ColumnX(column);
   return absl::StrCat(
-      absl::StrFormat("<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\" class=\"%s\"/>\n",
-                      x, y, length, kThick, IsOurs(row) ? "ours" : "other"),
+      absl::StrFormat(
+          "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\" class=\"%s\"/>\n", x, y,
+          length, kThick, IsOurs(row) ? "ours" : "other"),
       Text(x + static_cast<int>(length) + 5, y + kThick - 3, IsOurs(row) ? "strong" : "",
            absl::StrFormat("%.*f", chart.columns[column].decimals, value)));
 }

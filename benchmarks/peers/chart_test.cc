@@ -10,7 +10,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-const Chart kChart = {"Restarts", "here", {{"failed", "of all", 0}}, {{"nginx", {60}}, {"zdd", {0}}}};
+const Chart kChart = {
+    "Restarts", "here", {{"failed", "of all", 0}}, {{"nginx", {60}}, {"zdd", {0}}}};
 
 TEST(ChartTest, IsSvgOnItsOwn) {
   const std::string svg = ToSvg(kChart);

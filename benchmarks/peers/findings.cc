@@ -43,15 +43,21 @@ Row MakeRow(std::string name, const std::vector<const PeerFindings*>& peers, Cel
   return row;
 }
 
-// "61 of 1,383,201 (64)".
+// "99,999", "1,383k".
+std::string Brief(int64_t number) {
+  return number < 100'000 ? WithCommas(number) : WithCommas((number + 500) / 1000) + "k";
+}
+
+// "61 of 1,383k (64)".
 std::string FailedCell(const LoadGroupReport& group, int restarts) {
   const double reconnects = static_cast<double>(group.reconnects()) / std::max(restarts, 1);
-  return absl::StrFormat("%s of %s (%.*f)", WithCommas(group.lost()), WithCommas(group.ended()),
+  return absl::StrFormat("%s of %s (%.*f)", WithCommas(group.lost()), Brief(group.ended()),
                          reconnects > 0 && reconnects < 9.95 ? 1 : 0, reconnects);
 }
 
+// Milliseconds: "45 (77)".
 std::string MiddleAndMost(const std::vector<absl::Duration>& durations) {
-  return absl::StrCat(ShortDuration(Middle(durations)), ", ", ShortDuration(Most(durations)));
+  return absl::StrFormat("%.0f (%.0f)", Ms(Middle(durations)), Ms(Most(durations)));
 }
 
 const LoadGroupReport& Paced(const PeerFindings& peer) {
@@ -61,8 +67,8 @@ const LoadGroupReport& Paced(const PeerFindings& peer) {
 }
 
 std::string LatencyCell(const PeerFindings& peer) {
-  return absl::StrCat(ShortDuration(Paced(peer).around.Percentile(99)), " / ",
-                      ShortDuration(Paced(peer).steady.Percentile(99)));
+  return absl::StrFormat("%.1f / %.1f", Ms(Paced(peer).around.Percentile(99)),
+                         Ms(Paced(peer).steady.Percentile(99)));
 }
 
 std::string MemoryCell(const PeerFindings& peer) {
@@ -83,16 +89,19 @@ void AddFailures(const std::vector<const PeerFindings*>& peers, int restarts,
 }
 
 void AddTimes(const std::vector<const PeerFindings*>& peers, std::vector<Row>* rows) {
-  rows->push_back(MakeRow("first answer of the new: median, most", peers, [](const auto& peer) {
+  rows->push_back(MakeRow("ms to first answer of new (most)", peers, [](const auto& peer) {
     return MiddleAndMost(peer.in(Session::kNew).switches);
   }));
-  rows->push_back(MakeRow("old one gone, short requests", peers, [](const auto& peer) {
+  rows->push_back(MakeRow("ms to end of old, short requests", peers, [](const auto& peer) {
     return MiddleAndMost(peer.in(Session::kPaced).ends);
   }));
-  rows->push_back(MakeRow("old one gone, long requests", peers, [](const auto& peer) {
+  rows->push_back(MakeRow("ms to end of old, long requests", peers, [](const auto& peer) {
     return MiddleAndMost(peer.in(Session::kLong).ends);
   }));
-  rows->push_back(MakeRow("p99 around restarts / steady", peers, LatencyCell));
+  rows->push_back(MakeRow("ms to end of old, tunnels", peers, [](const auto& peer) {
+    return MiddleAndMost(peer.in(Session::kTunnels).ends);
+  }));
+  rows->push_back(MakeRow("p99 around / steady, ms", peers, LatencyCell));
   rows->push_back(MakeRow("memory steady / peak, MiB", peers, MemoryCell));
 }
 
@@ -116,7 +125,8 @@ std::string Notes(const Findings& findings) {
       absl::StrAppend(&missing, "LEFT OUT: ", peer.name, ": ", peer.missing, "\n");
     }
     for (const Seen& seen : peer.sessions) {
-      for (const LoadGroupReport& group : seen.groups) absl::StrAppend(&kinds, KindsOf(peer, group));
+      for (const LoadGroupReport& group : seen.groups)
+        absl::StrAppend(&kinds, KindsOf(peer, group));
     }
   }
   return absl::StrCat(kinds.empty() ? "" : "\nHow they failed:\n", kinds,
@@ -130,10 +140,10 @@ ChartRow ChartRowOf(const PeerFindings& peer) {
   const std::vector<LoadGroupReport>& thinking = peer.in(Session::kThinking).groups;
   const double restarts =
       static_cast<double>(std::max<size_t>(peer.in(Session::kThinking).ends.size(), 1));
-  const double anew =
-      thinking.empty() ? 0
-                       : static_cast<double>(thinking.front().reconnects() +
-                                             thinking.front().count(LoadOutcome::kRaced));
+  const double anew = thinking.empty()
+                          ? 0
+                          : static_cast<double>(thinking.front().reconnects() +
+                                                thinking.front().count(LoadOutcome::kRaced));
   return {peer.name,
           {static_cast<double>(peer.failed()), anew / restarts,
            Ms(Middle(peer.in(Session::kNew).switches)), Ms(paced.around.Percentile(99)),
@@ -197,21 +207,20 @@ int64_t PeerFindings::failed() const {
 std::string ToTable(const Findings& findings) {
   const std::vector<const PeerFindings*> peers = Present(findings);
   if (peers.empty()) return Notes(findings);
-  std::vector<Row> rows = {
-      MakeRow("failed of requests (reconnects a restart)", peers,
-              [](const PeerFindings& peer) { return peer.name; })};
+  std::vector<Row> rows = {MakeRow("failed of requests (reconnects)", peers,
+                                   [](const PeerFindings& peer) { return peer.name; })};
   AddFailures(peers, findings.restarts, &rows);
   AddTimes(peers, &rows);
   return absl::StrCat(findings.machine, "\n", findings.restarts,
-                      " restarts of each peer in each session\n\n", MarkdownTable(rows),
-                      Notes(findings));
+                      " restarts of each peer in each session; reconnects are for each restart\n\n",
+                      MarkdownTable(rows), Notes(findings));
 }
 
 std::string ToSvg(const Findings& findings) {
   Chart chart = {"What clients notice of a restart",
                  absl::StrCat(findings.machine, "; shorter is better"),
                  {{"requests failed", "in all sessions", 0},
-                  {"reconnects", "a restart, of 200 idle", 0},
+                  {"reconnects", "a restart, of 200", 0},
                   {"first answer, ms", "of the new version", 0},
                   {"p99, ms", "around restarts", 1},
                   {"old one gone, s", "with long requests", 2}},

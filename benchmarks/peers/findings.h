@@ -17,8 +17,8 @@
 namespace zdd {
 
 // Each peer goes through each of them, with a server of its own.
-enum class Session { kPaced, kSaturated, kThinking, kNew, kLong };
-inline constexpr int kSessionCount = 5;
+enum class Session { kPaced, kSaturated, kThinking, kNew, kLong, kTunnels };
+inline constexpr int kSessionCount = 6;
 
 // What was seen in one session. Durations: one for each restart.
 struct Seen {

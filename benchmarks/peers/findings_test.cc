@@ -24,20 +24,20 @@ LoadGroupReport Group(int64_t ok, int64_t raced, int64_t reconnects) {
 PeerFindings Peer(const std::string& name, const LoadGroupReport& group) {
   PeerFindings peer = {name};
   peer.sessions[0].groups = {group};
-  peer.sessions[0].ends = {absl::Milliseconds(10), absl::Milliseconds(30),
-                           absl::Milliseconds(20)};
+  peer.sessions[0].ends = {absl::Milliseconds(10), absl::Milliseconds(30), absl::Milliseconds(20)};
   return peer;
 }
 
 Findings Two() {
-  return {"today, 2 cores", 4, {Peer("nginx", Group(99'000, 1'000, 256)), Peer("zdd", Group(5, 0, 0))}};
+  return {
+      "today, 2 cores", 4, {Peer("nginx", Group(99'000, 1'000, 256)), Peer("zdd", Group(5, 0, 0))}};
 }
 
 TEST(FindingsTest, TheTableTellsFailuresAndReconnectsOfARestart) {
   const std::string table = ToTable(Two());
-  EXPECT_THAT(table, HasSubstr("1,000 of 100,000 (64)"));
+  EXPECT_THAT(table, HasSubstr("1,000 of 100k (64)"));
   EXPECT_THAT(table, HasSubstr("0 of 5 (0)"));
-  EXPECT_THAT(table, HasSubstr("20.0 ms, 30.0 ms"));
+  EXPECT_THAT(table, HasSubstr("20 (30)"));
 }
 
 TEST(FindingsTest, FailuresAreToldByKind) {

@@ -15,24 +15,23 @@
 namespace zdd {
 namespace {
 
-constexpr absl::Duration kBefore = absl::Milliseconds(500);   // the first restart
-constexpr absl::Duration kBetween = absl::Milliseconds(300);  // beyond the window of the load client
+constexpr absl::Duration kBefore = absl::Milliseconds(500);  // the first restart
+constexpr absl::Duration kAfter = absl::Milliseconds(300);   // beyond the window of the load client
 constexpr absl::Duration kPatience = absl::Seconds(30);
 constexpr absl::Duration kLook = absl::Milliseconds(1);
 constexpr absl::Duration kWeigh = absl::Milliseconds(10);
-constexpr absl::Duration kLong = absl::Milliseconds(1500);
+constexpr absl::Duration kLong = absl::Seconds(1);
 
 std::vector<LoadGroup> LongGroups() {
   std::vector<LoadGroup> groups;
   const std::pair<LoadKind, const char*> kinds[] = {{LoadKind::kSlow, "slow answers"},
                                                     {LoadKind::kUpload, "uploads in pieces"},
-                                                    {LoadKind::kStream, "chunked streams"},
-                                                    {LoadKind::kTunnel, "tunnels"}};
+                                                    {LoadKind::kStream, "chunked streams"}};
   for (const auto& [kind, name] : kinds) {
     groups.push_back({.kind = kind,
                       .connections = 12,
                       .length = kLong,
-                      .name = absl::StrCat(name, ", 0.75 to 1.5 s")});
+                      .name = absl::StrCat(name, ", 0.5 to 1 s")});
   }
   return groups;
 }
@@ -56,8 +55,19 @@ std::vector<LoadGroup> Groups(Session session) {
                .name = "new connections, 1,000/s"}};
     case Session::kLong:
       return LongGroups();
+    case Session::kTunnels:
+      return {{.kind = LoadKind::kTunnel,
+               .connections = 24,
+               .length = kLong,
+               .name = "tunnels, 0.5 to 1 s"}};
   }
   return {};
+}
+
+// From one trigger to the next, unless the old one takes longer: all peers see as many requests.
+absl::Duration Period(Session session) {
+  const bool is_long = session == Session::kLong || session == Session::kTunnels;
+  return is_long ? kLong + absl::Milliseconds(600) : absl::Milliseconds(700);
 }
 
 bool Living(const std::vector<pid_t>& pids) {
@@ -67,18 +77,21 @@ bool Living(const std::vector<pid_t>& pids) {
 class Observer {
  public:
   Observer(Session session, const Server& server, LoadClient& load)
-      : weighs_(session == Session::kThinking), server_(server), load_(load) {}
+      : period_(Period(session)),
+        weighs_(session == Session::kThinking),
+        server_(server),
+        load_(load) {}
 
   absl::Status Run(int restarts) {
     absl::SleepFor(kBefore);
     if (weighs_) seen_.steady_kib = seen_.peak_kib = server_.MemoryKib();
     for (int i = 0; i < restarts; ++i) {
+      const Instant begin = MonotonicNow();
       const absl::Status status = Restart(absl::StrCat("v", i + 2));
       if (!status.ok()) return status;
-      absl::SleepFor(kBetween);
+      absl::SleepFor(std::max(kAfter, begin + period_ - MonotonicNow()));
     }
-    const LoadReport report = load_.Stop();
-    seen_.groups = report.groups;
+    seen_.groups = load_.Stop().groups;
     return absl::OkStatus();
   }
 
@@ -130,6 +143,7 @@ class Observer {
     seen_.peak_kib = std::max(seen_.peak_kib, server_.MemoryKib());
   }
 
+  const absl::Duration period_;
   const bool weighs_;
   const Server& server_;
   LoadClient& load_;

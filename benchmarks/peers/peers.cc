@@ -32,7 +32,7 @@
 ABSL_FLAG(std::string, json, "", "a file for the figures");
 ABSL_FLAG(std::string, svg, "", "a file for the chart");
 ABSL_FLAG(std::string, only, "", "the peers whose names begin so");
-ABSL_FLAG(int, restarts, 8, "of each peer in each session");
+ABSL_FLAG(int, restarts, 6, "of each peer in each session");
 
 namespace zdd {
 namespace {
@@ -57,10 +57,10 @@ std::string Machine() {
 }
 
 absl::StatusOr<Program> StartBackend(const Kitchen& kitchen) {
-  return Program::Start({absl::StrCat(kitchen.root, "/examples/http_server/http_server_bare"),
-                         absl::StrCat("--listen=", kitchen.backend), "--version_label=backend",
-                         "--threads=1"},
-                        kitchen.directory + "/backend.log");
+  return Program::Start(
+      {absl::StrCat(kitchen.root, "/examples/http_server/http_server_bare"),
+       absl::StrCat("--listen=", kitchen.backend), "--version_label=backend", "--threads=1"},
+      kitchen.directory + "/backend.log");
 }
 
 bool WriteFile(const std::string& path, const std::string& text) {
@@ -81,8 +81,8 @@ bool MeasureAll(const Kitchen& kitchen, Findings* findings) {
     PeerFindings peer = {recipe.name, recipe.missing};
     if (peer.missing.empty()) {
       fprintf(stderr, "%s ...\n", recipe.name.c_str());
-      absl::StatusOr<PeerFindings> measured = MeasurePeer(
-          recipe, absl::StrCat(kitchen.directory, "/", ++number), findings->restarts);
+      absl::StatusOr<PeerFindings> measured =
+          MeasurePeer(recipe, absl::StrCat(kitchen.directory, "/", ++number), findings->restarts);
       if (!measured.ok()) peer.missing = std::string(measured.status().message());
       if (measured.ok()) peer = *std::move(measured);
       all = all && measured.ok();
@@ -95,14 +95,15 @@ bool MeasureAll(const Kitchen& kitchen, Findings* findings) {
 void AddBars(const Findings& findings, Bars* bars) {
   for (const PeerFindings& peer : findings.peers) {
     if (!Moves(peer.name)) continue;
+    LoadGroupReport sum;
     for (const Seen& seen : peer.sessions) {
-      for (const LoadGroupReport& group : seen.groups) {
-        bars->AtMost(absl::StrCat(peer.name, " failed, ", group.name),
-                     static_cast<double>(group.lost()), 0, "");
-        bars->AtMost(absl::StrCat(peer.name, " reconnects, ", group.name),
-                     static_cast<double>(group.reconnects()), 0, "");
-      }
+      for (const LoadGroupReport& group : seen.groups) sum.Merge(group);
     }
+    bars->AtMost(absl::StrCat(peer.name, ": requests failed of ", WithCommas(sum.ended())),
+                 static_cast<double>(sum.lost()), 0, "");
+    bars->AtMost(absl::StrCat(peer.name, ": reconnects forced"),
+                 static_cast<double>(sum.reconnects()), 0, "");
+    bars->Note("  moves of connections, by X-Version", static_cast<double>(sum.moved), "");
   }
 }
 

@@ -24,7 +24,8 @@ bool IsThere(const std::string& path) { return access(path.c_str(), R_OK) == 0; 
 
 // From /usr/sbin too, where a user's PATH may not lead.
 std::string FindProgram(absl::string_view name) {
-  for (absl::string_view folder : {"/usr/sbin/", "/usr/bin/", "/usr/local/sbin/", "/usr/local/bin/"}) {
+  for (absl::string_view folder :
+       {"/usr/sbin/", "/usr/bin/", "/usr/local/sbin/", "/usr/local/bin/"}) {
     const std::string path = absl::StrCat(folder, name);
     if (access(path.c_str(), X_OK) == 0) return path;
   }
@@ -45,32 +46,31 @@ std::string Template(const Kitchen& kitchen, absl::string_view name) {
   std::ifstream file(absl::StrCat(kitchen.root, "/benchmarks/peers/", name));
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   const std::string backend_port = kitchen.backend.substr(kitchen.backend.rfind(':') + 1);
-  return absl::StrReplaceAll(text, {{"@BACKEND_PORT@", backend_port},
-                                    {"@USER@", UserName()},
-                                    {"@GROUP@", GroupName()}});
+  return absl::StrReplaceAll(
+      text, {{"@BACKEND_PORT@", backend_port}, {"@USER@", UserName()}, {"@GROUP@", GroupName()}});
 }
 
 // As the present user, with all of its files in its directory.
 Recipe Nginx(const Kitchen& kitchen) {
   const std::string program = FindProgram("nginx");
-  return {.name = "nginx",
-          .missing = program.empty() ? "nginx is not installed" : "",
-          .words = {program, "-p", "@DIRECTORY@", "-e", "@DIRECTORY@/log", "-c",
-                    "@DIRECTORY@/config"},
-          .config_template = Template(kitchen, "nginx.conf"),
-          .signal = SIGHUP,
-          .master = true};
+  return {
+      .name = "nginx",
+      .missing = program.empty() ? "nginx is not installed" : "",
+      .words = {program, "-p", "@DIRECTORY@", "-e", "@DIRECTORY@/log", "-c", "@DIRECTORY@/config"},
+      .config_template = Template(kitchen, "nginx.conf"),
+      .signal = SIGHUP,
+      .master = true};
 }
 
 Recipe Haproxy(const Kitchen& kitchen, absl::string_view name, absl::string_view idle) {
   const std::string program = FindProgram("haproxy");
-  return {.name = std::string(name),
-          .missing = program.empty() ? "haproxy is not installed" : "",
-          .words = {program, "-W", "-f", "@DIRECTORY@/config", "-p", "@DIRECTORY@/pid"},
-          .config_template =
-              absl::StrReplaceAll(Template(kitchen, "haproxy.cfg"), {{"@IDLE@", idle}}),
-          .signal = SIGUSR2,
-          .master = true};
+  return {
+      .name = std::string(name),
+      .missing = program.empty() ? "haproxy is not installed" : "",
+      .words = {program, "-W", "-f", "@DIRECTORY@/config", "-p", "@DIRECTORY@/pid"},
+      .config_template = absl::StrReplaceAll(Template(kitchen, "haproxy.cfg"), {{"@IDLE@", idle}}),
+      .signal = SIGUSR2,
+      .master = true};
 }
 
 // From Debian's packages alone; nothing is fetched.

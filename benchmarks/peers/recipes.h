@@ -17,7 +17,7 @@ struct Kitchen {
   std::string backend;    // tcp://IP:PORT of the server behind nginx and HAProxy
 };
 
-// In the order of the table; the last but one is zdd with migration.
+// In the order of the table.
 std::vector<Recipe> Recipes(const Kitchen& kitchen);
 
 // The one whose connections shall move, and nothing be lost.

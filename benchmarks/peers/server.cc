@@ -32,8 +32,7 @@ std::string Port(absl::string_view address) {
 std::string FillIn(absl::string_view text, const std::string& directory, absl::string_view address,
                    absl::string_view version) {
   return absl::StrReplaceAll(
-      text,
-      {{"@DIRECTORY@", directory}, {"@PORT@", Port(address)}, {"@VERSION@", version}});
+      text, {{"@DIRECTORY@", directory}, {"@PORT@", Port(address)}, {"@VERSION@", version}});
 }
 
 // By rename: nobody reads half of it.
