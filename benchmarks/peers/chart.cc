@@ -21,13 +21,14 @@ constexpr int kThick = 14;
 
 // Greys that do on white and on black, where a viewer does not tell which it is.
 constexpr absl::string_view kStyle = R"(<style>
-text { font: 12px system-ui, sans-serif; fill: #57606a }
+text { font: 12px system-ui, sans-serif; fill: #737c87 }
 .title { font-size: 16px; font-weight: 600 }
-.small { font-size: 11px; fill: #768390 }
+.small { font-size: 11px }
 .strong { font-weight: 600 }
 .other { fill: #8c959f }
 .ours { fill: #2f81f7 }
 .rule { stroke: #8c959f; stroke-opacity: .4 }
+@media (prefers-color-scheme: light) { text { fill: #424a53 } .small { fill: #656d76 } }
 @media (prefers-color-scheme: dark) { text { fill: #c9d1d9 } .small { fill: #8b949e } }
 </style>
 )";

@@ -78,7 +78,7 @@ bool MeasureAll(const Kitchen& kitchen, Findings* findings) {
   int number = 0;
   for (const Recipe& recipe : Recipes(kitchen)) {
     if (!absl::StartsWith(recipe.name, absl::GetFlag(FLAGS_only))) continue;
-    PeerFindings peer = {recipe.name, recipe.missing};
+    PeerFindings peer = {recipe.name, recipe.missing()};
     if (peer.missing.empty()) {
       fprintf(stderr, "%s ...\n", recipe.name.c_str());
       absl::StatusOr<PeerFindings> measured =

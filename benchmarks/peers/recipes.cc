@@ -55,7 +55,7 @@ Recipe Nginx(const Kitchen& kitchen) {
   const std::string program = FindProgram("nginx");
   return {
       .name = "nginx",
-      .missing = program.empty() ? "nginx is not installed" : "",
+      .missing = [program] { return program.empty() ? "nginx is not installed" : ""; },
       .words = {program, "-p", "@DIRECTORY@", "-e", "@DIRECTORY@/log", "-c", "@DIRECTORY@/config"},
       .config_template = Template(kitchen, "nginx.conf"),
       .signal = SIGHUP,
@@ -66,7 +66,7 @@ Recipe Haproxy(const Kitchen& kitchen, absl::string_view name, absl::string_view
   const std::string program = FindProgram("haproxy");
   return {
       .name = std::string(name),
-      .missing = program.empty() ? "haproxy is not installed" : "",
+      .missing = [program] { return program.empty() ? "haproxy is not installed" : ""; },
       .words = {program, "-W", "-f", "@DIRECTORY@/config", "-p", "@DIRECTORY@/pid"},
       .config_template = absl::StrReplaceAll(Template(kitchen, "haproxy.cfg"), {{"@IDLE@", idle}}),
       .signal = SIGUSR2,
@@ -94,7 +94,7 @@ std::string BuildTableflipServer(const Kitchen& kitchen, const std::string& prog
 Recipe Tableflip(const Kitchen& kitchen) {
   const std::string program = absl::StrCat(kitchen.directory, "/tableflip_server");
   return {.name = "tableflip",
-          .missing = BuildTableflipServer(kitchen, program),
+          .missing = [=] { return BuildTableflipServer(kitchen, program); },
           .words = {"env", "GOMAXPROCS=1", program, "--listen=127.0.0.1:@PORT@",
                     "--version_file=@DIRECTORY@/config", "--pid_file=@DIRECTORY@/pid"},
           .config_template = "@VERSION@\n",

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +29,8 @@ namespace zdd {
 // writes the pid of whom to tell to @DIRECTORY@/pid.
 struct Recipe {
   std::string name;
-  std::string missing;  // why it cannot be had here; else empty
+  // Asked once, before the first start: why it cannot be had here, or nothing.
+  std::function<std::string()> missing = [] { return std::string(); };
   std::vector<std::string> words;
   std::string config_template;  // the text of @DIRECTORY@/config, written anew for each version
   int signal = 0;               // that replaces it
