@@ -3,8 +3,8 @@
 //   ./quickstart tcp://127.0.0.1:8080 &
 //   curl http://127.0.0.1:8080/                      # Hello from generation 1
 //   cp quickstart-2.0 quickstart.new && mv quickstart.new quickstart
-//   kill -USR2 $(pgrep -o quickstart)                # the file of now takes over; no client notices
-//   kill -TERM $(pgrep -o quickstart)                # drains, then ends
+//   kill -USR2 $(pgrep -o quickstart)                # the file of now takes over; no client
+//   notices kill -TERM $(pgrep -o quickstart)                # drains, then ends
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -58,7 +58,8 @@ int main(int argc, char** argv) {
   // Takes over from the generation that runs, or is the first.
   absl::Status started = service->Start();
   if (!started.ok()) return zdd::Fail(started);
-  // Sleeps while another generation serves, wakes if that one fails, ends when nothing more can come.
+  // Sleeps while another generation serves, wakes if that one fails, ends when nothing more can
+  // come.
   while (absl::optional<zdd::Connection> connection = http->Accept()) {
     std::thread(Serve, *std::move(connection), service->generation()).detach();
   }

@@ -40,6 +40,8 @@ using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
+constexpr int kMovesMin = 10;
+constexpr int kRoundsMax = 100;
 constexpr absl::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 constexpr absl::string_view kText = "Hello from a server that never stops.\n";
 constexpr absl::string_view kUpgrade =
@@ -65,12 +67,13 @@ class HttpServerTest : public testing::Test {
     return Client(std::move(client));
   }
 
-  // Runs `client` while connections move.
+  // Runs `body` while connections move, as often as it takes until enough have.
   template <typename Body>
   void WhileAllMoves(Body body) {
     std::atomic<bool> ended{false};
     std::thread thread([&] {
-      body();
+      for (int round = 0; round < kRoundsMax && (round == 0 || moved_ <= kMovesMin); ++round)
+        body();
       ended = true;
     });
     while (!ended) {
@@ -78,7 +81,7 @@ class HttpServerTest : public testing::Test {
       usleep(2000);  // else they were asked again before they did anything
     }
     thread.join();
-    EXPECT_GT(moved_, 10);
+    EXPECT_GT(moved_, kMovesMin);
   }
 
   // Until nobody is left.
@@ -145,7 +148,7 @@ class HttpServerTest : public testing::Test {
 
   boost::asio::thread_pool pool_{2};
   std::vector<std::shared_ptr<zdd::TicketTable>> tables_;
-  int moved_ = 0;
+  std::atomic<int> moved_{0};
   zdd::Mutex mutex_;
   std::vector<Given> given_ ABSL_GUARDED_BY(mutex_);
 };

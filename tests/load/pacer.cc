@@ -18,6 +18,8 @@ absl::Duration Cycle(const LoadGroup& group) {
     case LoadKind::kNew:
     case LoadKind::kKeepAlive:
     case LoadKind::kIdle:
+    case LoadKind::kPipelined:
+    case LoadKind::kSlowReader:
       return group.think;
   }
   return absl::ZeroDuration();

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "absl/strings/match.h"
 #include "tests/load/load_client.h"
@@ -78,6 +79,16 @@ TEST_F(ControlTest, ARemovedSocketIsMadeAgainByTheNextGeneration) {
   lineage_.AwaitExit(owner_);
   EXPECT_TRUE(std::filesystem::exists(Socket()));
   ExpectNothingLost();
+}
+
+TEST_F(ControlTest, SoIsARemovedPidFile) {
+  const std::string path = lineage_.dir().File("pid");
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  lineage_.Await("pid_file.remade", owner_);
+  std::ifstream file(path);
+  pid_t pid = 0;
+  file >> pid;
+  EXPECT_EQ(pid, owner_);
 }
 
 TEST_F(ControlTest, WhoStopsRemovesTheOneThatItMade) {

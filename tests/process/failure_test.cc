@@ -59,7 +59,9 @@ TEST_P(FailureTest, LeavesThePredecessorServing) {
 INSTANTIATE_TEST_SUITE_P(
     EachFailure, FailureTest,
     ::testing::Values(
-        Failure{"ExitsAtOnce", {"version bad", "fail exit 3"}, "exited with code 3"},
+        Failure{"ExitsAtOnce",
+                {"version bad", "fail exit 3"},
+                "exited with code 3 in spawning, before Service::Create(): its own output says "},
         Failure{"CrashesBeforeHello", {"version bad", "fail crash"}, "killed by signal 11"},
         Failure{"OutOfMemory", {"version bad", "fail out_of_memory"}, "killed by signal 6"},
         Failure{"OutOfFds", {"version bad", "fail out_of_fds"}, "exited with code 1"},

@@ -66,6 +66,13 @@ class FalsePredecessor {
 
   const Address& address() const { return address_; }
 
+  // Who comes to the control socket is sent away.
+  void SendAway() {
+    pollfd polled = {control_.fd.get(), POLLIN, 0};
+    EXPECT_EQ(poll(&polled, 1, 20000), 1) << "nobody came";
+    OwnedFd(accept4(control_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC)).Reset();
+  }
+
   // Who comes to the control socket gets the welcome and all listeners. The token is kept: nobody
   // can take over.
   std::unique_ptr<RawPeer> Welcome() {
@@ -105,6 +112,16 @@ class FalsePredecessor {
   OwnedFd http_;
   Address address_;
 };
+
+TEST(FalsePredecessorTest, WhoIsSentAwayAtOnceIsToldToTryAgain) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0"});
+  FalsePredecessor predecessor(lineage);
+  lineage.Script({"version v2"});
+  const pid_t successor = lineage.Start();
+  predecessor.SendAway();
+  const std::string why = lineage.Await("test.failed", successor).message;
+  EXPECT_TRUE(absl::StrContains(why, "crowded with silent visitors")) << why;
+}
 
 // A successor that is prepared helps a predecessor of whom it hears nothing. One that then takes
 // everything back, without ever having said `accept`, finds it with clients in hand: whoever is

@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "absl/strings/str_split.h"
 #include "tests/load/load_client.h"
 #include "tests/process/lineage.h"
+#include "tests/util/temp_dir.h"
 #include "zdd/base/owned_fd.h"
 #include "zdd/net/address.h"
 
@@ -176,6 +179,31 @@ TEST(ListenerTest, WhatIsKeptOrRenamedIsNotWarnedOf) {
   lineage.Signal(first, SIGUSR2);
   EXPECT_EQ(lineage.AwaitExit(first), 0);
   EXPECT_FALSE(lineage.Saw("listener.dropped"));
+}
+
+// A successor that fails makes the owner look at once, else it looks each ten seconds.
+TEST(ListenerTest, ARemovedSocketFileIsMadeAgainAndGoesOver) {
+  const TempDir dir;
+  const std::string path = dir.File("web");
+  const std::string address = "unix://" + path;
+  Lineage lineage({"listen http " + address});
+  const pid_t first = lineage.StartFirst();
+  // Who is served finds an owner that has looked already.
+  EXPECT_TRUE(Hammer(address)->AwaitVersion("v1", kLong));
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  EXPECT_FALSE(Connects(address));
+  lineage.Script({"version bad", "fail exit 3"});
+  lineage.Signal(first, SIGUSR2);
+  lineage.Await("test.started");
+  lineage.Await("listener.remade", first);
+  auto load = Hammer(address);
+  EXPECT_TRUE(load->AwaitVersion("v1", kLong));
+  const pid_t second = Replace(&lineage, first);
+  ExpectNothingLost(load.get(), lineage);
+  EXPECT_FALSE(lineage.Saw("listener.remade", second));
+  lineage.Signal(second, SIGTERM);
+  EXPECT_EQ(lineage.AwaitExit(second), 0);
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 // Asks one question after another, each until it is answered.

@@ -97,9 +97,10 @@ TEST_F(MovingTest, NothingIsLostAndNobodyReconnectsOverManyRestarts) {
   const LoadReport report = load_->Stop();
   EXPECT_EQ(report.lost(), 0) << report.ToTable() << log();
   EXPECT_EQ(report.reconnects(), 0) << report.ToTable() << log();
-  // Those that stay connected all the time have all moved, or nearly, each time.
-  EXPECT_GT(report.moved(), restarts * 100) << report.ToTable();
+  // The idle ones wait for each restart. Of the others a client counts a move when it sees an
+  // answer of the new version: many a restart is over before.
   EXPECT_EQ(report.groups[4].moved, restarts * 20) << "the idle ones\n" << report.ToTable();
+  EXPECT_GT(report.moved(), restarts * 50) << report.ToTable();
   std::cout << report.ToTable();
 }
 

@@ -11,6 +11,7 @@
 //   format F                      its connections move, in this format; further ones are read too
 //   draining_max N
 //   chdir D                       goes there first
+//   stderr FIFO                   logs there too, as it would without a sink of its own
 //   nofile N                      its limit of descriptors
 //   uid N                         becomes that user first
 //   command WORDS                 what an upgrade starts

@@ -2,6 +2,7 @@
 // HTTP/1.1 over zdd, and faults at exact moments.
 //
 //   test_server SCRIPT
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
@@ -104,6 +105,12 @@ zdd::Options MakeOptions(const zdd::Script& script, const std::string& name, zdd
     options.executor = [](zdd::Task task) { thread->Post(std::move(task)); };
   }
   options.log = [events](const zdd::LogEvent& event) { events->Tell(event.name, event.message); };
+  if (script.Has("stderr")) {
+    options.log = [events, log = zdd::LogToStderr()](const zdd::LogEvent& event) mutable {
+      log(event);
+      events->Tell(event.name, event.message);
+    };
+  }
   return options;
 }
 
@@ -183,6 +190,10 @@ int main(int argc, char** argv) {
   if (absl::SimpleAtoi(script.Get("nofile"), &descriptors_max)) {
     const rlimit limit = {descriptors_max, descriptors_max};
     setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (const std::string log = script.Get("stderr"); !log.empty()) {
+    const int fd = open(log.c_str(), O_RDWR | O_CLOEXEC);
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) return 3;
   }
   const std::string directory = script.Get("chdir");
   if (!directory.empty() && chdir(directory.c_str()) != 0) return 3;

@@ -8,6 +8,7 @@
 #ifndef ZDD_BASE_LOG_H_
 #define ZDD_BASE_LOG_H_
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,8 +34,27 @@ using LogSink = absl::AnyInvocable<void(const LogEvent&)>;
 // "zdd hello: generation 3 is serving". The name and the fields are for machines.
 std::string ToString(const LogEvent& event);
 
-// One line to stderr, by one write().
-void LogToStderr(const LogEvent& event);
+// LineLog is a sink that writes one line for each event, from kInfo on, by one write(): the lines
+// of two generations do not mix. It never waits for whoever reads: a full pipe (`| less`), a
+// stopped terminal or a stuck journal costs lines, not clients. The next line that goes out says
+// how many. A line is cut at PIPE_BUF bytes (4096): only so many go into a pipe whole or not at
+// all.
+class LineLog {
+ public:
+  // Borrows the descriptor.
+  explicit LineLog(int fd) : fd_(fd) {}
+
+  void operator()(const LogEvent& event);
+
+ private:
+  bool Write(const std::string& line) const;
+
+  int fd_;
+  int64_t dropped_ = 0;  // since the last line that went out
+};
+
+// What Options::log is by default.
+LogSink LogToStderr();
 
 }  // namespace zdd
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
 
@@ -12,7 +13,6 @@ namespace zdd {
 Drain::Drain(std::shared_ptr<TicketTable> table) : table_(std::move(table)), classes_(1) {}
 
 Drain::~Drain() {
-  if (wave_ != nullptr) wave_->End();
   if (began_ || wave_ != nullptr) table_->EndDraining();
 }
 
@@ -80,7 +80,6 @@ void Drain::Move(const std::vector<std::string>& kinds, std::function<int()> pen
 
 void Drain::EndMoving(Instant now) {
   if (wave_ == nullptr) return;
-  wave_->End();
   wave_.reset();
   if (!began_) table_->EndDraining();
   for (Class& one : classes_) one.machine.Resume(now);
@@ -91,9 +90,9 @@ void Drain::Moved(Ticket ticket) {
   table_->EndMoved(std::move(ticket));
 }
 
-void Drain::CameBack(const Ticket& ticket) {
+void Drain::CameBack(const Ticket& ticket, int fd) {
   ++came_back_;
-  table_->Revive(ticket, began_ ? Ask::kGoodbye : Ask::kNone);
+  table_->Revive(ticket, fd, began_ ? Ask::kGoodbye : Ask::kNone);
 }
 
 void Drain::Stop() {
@@ -142,6 +141,7 @@ Instant Drain::Work(Instant now) {
   if (now >= NextOfMachines()) pass_wanted_ = true;
   const int64_t live = table_->Sums().live();
   for (Class& one : classes_) one.machine.Tick(now, live);
+  NameBeforeCut();
   if (drained() && !drained_) Finish(now);
   table_->SetReach(reaches());
   if (Walk(now)) more = true;
@@ -150,6 +150,14 @@ Instant Drain::Work(Instant now) {
   Instant next = pass_wanted_ ? pass_not_before_ : NextOfMachines();
   if (wave_ != nullptr) next = std::min(next, now + MigrateWave::kCollectPeriod);
   return std::max(now, std::min(next, recount_at_));
+}
+
+// Who is cut is gone before the report is read.
+void Drain::NameBeforeCut() {
+  const bool cuts = absl::c_any_of(
+      classes_, [](const Class& one) { return one.machine.state() == DrainState::kCutting; });
+  if (!cuts || std::exchange(named_, true)) return;
+  report_.at_cut = table_->Oldest(DrainReport::kAtCutMax);
 }
 
 // True if the wave has more to ask.

@@ -72,11 +72,10 @@ class Drain {
 
   // No more can move: those who are left hear their goodbye, spread as the plan says. Tick follows.
   void EndMoving(Instant now);
-  bool moving() const { return wave_ != nullptr; }
 
   // A connection that was given to Migrate() has moved, or has come back.
   void Moved(Ticket ticket);
-  void CameBack(const Ticket& ticket);
+  void CameBack(const Ticket& ticket, int fd);
 
   // Does what is due, and answers when it wants to be called again: `now` means after one turn of
   // the loop, InfiniteDuration() never. To be called then, and whenever the table wakes, also after
@@ -115,6 +114,7 @@ class Drain {
   void BeginPass(Instant now);
   void EndPass();
   void Finish(Instant now);
+  void NameBeforeCut();
   Class* ClassFor(const std::string& kind);
   void BeginClass(Class* drain_class, Instant now);
   bool Advance(Instant now);
@@ -127,6 +127,7 @@ class Drain {
   bool began_ = false;
   bool drained_ = false;
   bool ticking_ = false;
+  bool named_ = false;  // who was there at the cut
 
   std::unique_ptr<MigrateWave> wave_;
   std::function<int()> pending_;

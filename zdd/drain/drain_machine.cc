@@ -167,11 +167,13 @@ Instant DrainMachine::NextTick(Instant now) const {
       next = std::min(began_ + plan_.delay, CutTime());
       break;
     case DrainState::kAsking:
-      if (!goodbye_ || held_) {
-        next = held_ && goodbye_ ? HoldEnd() : CutTime();
-        break;
+      if (!goodbye_) {
+        next = CutTime();
+      } else if (held_) {
+        next = HoldEnd();
+      } else {
+        next = std::min({pass_.began + Period(plan_.spread), CutTime(), NextIdleStep(now)});
       }
-      next = std::min({pass_.began + Period(plan_.spread), CutTime(), NextIdleStep(now)});
       break;
     case DrainState::kWaiting:
       next = std::min(pass_.began + kIdlePeriod, CutTime());

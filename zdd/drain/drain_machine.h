@@ -19,6 +19,8 @@
 //            | kDrained                                           |                |
 //   kDrained | -                                                  | -              | -
 //
+// In kAsking the waves may be held back (Hold), while the tickets are being moved.
+//
 // Time that jumps (the process was stopped, the machine slept): a wave advances at most a 16th of
 // its way per tick, and a cut time that is found passed after a jump counts from the next tick on,
 // when the loop has read what lay there.

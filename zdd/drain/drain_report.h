@@ -31,8 +31,9 @@ struct TicketCounts {
 };
 
 struct DrainReport {
-  // Stragglers beyond this many are counted, not listed.
+  // Stragglers beyond this many are counted, not listed; and so of those at the cut.
   static constexpr int kStragglersMax = 100;
+  static constexpr int kAtCutMax = 10;
 
   std::string reason;
   absl::Duration duration;               // so far, or until drained
@@ -55,6 +56,7 @@ struct DrainReport {
   int64_t outlived_fd = 0;
 
   std::vector<Straggler> stragglers;  // still there at the end, oldest first
+  std::vector<Straggler> at_cut;      // there when the first of them was cut, oldest first
 };
 
 struct DrainProgress {

@@ -52,13 +52,11 @@ bool MigrateWave::Advance(Instant now, int pending, int budget) {
   return true;
 }
 
-void MigrateWave::End() {
+// From then on tickets are not born asked any more.
+MigrateWave::~MigrateWave() {
   for (int kind = 0; kind < TicketCore::kKindsMax; ++kind) {
     if (kinds_[kind]) core_->SetMoving(static_cast<uint8_t>(kind), 0);
   }
-  to_ask_.clear();
-  next_ = 0;
-  in_flight_.clear();
 }
 
 void MigrateWave::ForgetGone(Instant now) {

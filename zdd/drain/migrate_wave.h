@@ -38,14 +38,14 @@ class MigrateWave {
 
   MigrateWave(TicketCore* core, const Kinds& kinds, int credit)
       : core_(core), kinds_(kinds), credit_(credit) {}
+  ~MigrateWave();
+  MigrateWave(const MigrateWave&) = delete;
+  MigrateWave& operator=(const MigrateWave&) = delete;
 
   // Asks as many as the credit allows, and looks at `budget` tickets at the most. `pending`: those
   // that have left their server and not yet this process. True if it wants to go on after a turn of
   // the loop; else it waits for tickets to leave, or for kCollectPeriod.
   bool Advance(Instant now, int pending, int budget);
-
-  // Nobody is asked any more, and new tickets are not born asked.
-  void End();
 
   // Asked while idle, and not gone.
   int in_flight() const { return static_cast<int>(in_flight_.size()); }

@@ -46,6 +46,10 @@ absl::Status Validate(const DrainPlan& plan) {
                                                    kDrainClassesMax - 1));
   }
   for (const auto& [kind, own] : plan.classes) {
+    if (kind.empty()) {
+      return absl::InvalidArgumentError(
+          "drain plan: a class without a name, give that of a listener or of Service::Enter");
+    }
     const std::pair<absl::string_view, absl::optional<absl::Duration>> own_fields[] = {
         {"spread", own.spread}, {"grace", own.grace}, {"deadline", own.deadline}};
     for (const auto& [name, value] : own_fields) {
@@ -66,6 +70,13 @@ DrainPlan PlanOf(const DrainPlan& plan, const std::string& kind) {
   of.grace = own->second.grace.value_or(plan.grace);
   of.deadline = own->second.deadline.value_or(plan.deadline);
   return of;
+}
+
+absl::Duration LongestOf(const DrainPlan& plan) {
+  absl::Duration longest = plan.deadline;
+  for (const auto& [kind, own] : plan.classes)
+    longest = std::max(longest, own.deadline.value_or(plan.deadline));
+  return longest + plan.linger;
 }
 
 FittedPlan Fitted(const DrainPlan& given) {

@@ -63,6 +63,9 @@ absl::Status Validate(const DrainPlan& plan);
 // The plan for work of that kind: without classes.
 DrainPlan PlanOf(const DrainPlan& plan, const std::string& kind);
 
+// Until the drain of the last class ends in any case.
+absl::Duration LongestOf(const DrainPlan& plan);
+
 struct FittedPlan {
   DrainPlan plan;
   std::vector<std::string> adjustments;  // "spread shortened from 10s to 4s", for the report

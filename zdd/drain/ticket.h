@@ -105,7 +105,8 @@ class [[nodiscard]] Ticket {
   // shutdown() on a duplicate afterwards. Ends this ticket, of whose callback none runs any more.
   // If it cannot move (nobody takes it, no successor), it comes back by its listener, as one that
   // was moved here does: with this state, and told its goodbye. Wait-free but for a lock of its
-  // own. REQUIRES: `fd` is the one that was given to Enter().
+  // own. REQUIRES: `fd` is the one that was given to Enter(), or a duplicate of it that alone is
+  // left.
   void Migrate(OwnedFd fd, std::string state) &&;
 
  private:

@@ -130,7 +130,8 @@ void TicketCore::SetMigrateSink(MigrateSink sink) {
 }
 
 // `done` keeps that it was asked to move, so that it is not asked again.
-void TicketCore::Revive(TicketSlot* slot, Ask level) {
+void TicketCore::Revive(TicketSlot* slot, int fd, Ask level) {
+  slot->fd = fd;
   const auto old = static_cast<Ask>(slot->level.load(std::memory_order_relaxed));
   if (old >= Ask::kGoodbye) level = std::max(level, old);
   slot->level.store(static_cast<uint8_t>(level), std::memory_order_relaxed);

@@ -128,9 +128,10 @@ bool TicketTable::AskWaiting(const Reaches& reaches, AskTally* tally) {
 }
 
 void TicketTable::SignalAsked(uint8_t drain_class, const Reach& reach) {
-  const uint64_t buckets = std::max(reach.goodbye, reach.cut) / (Reach::kAll / 64);
+  constexpr uint64_t kBuckets = TicketCore::kBuckets;
+  const uint64_t buckets = std::max(reach.goodbye, reach.cut) / (Reach::kAll / kBuckets);
   if (buckets == 0) return;
-  const uint64_t mask = buckets >= 64 ? ~uint64_t{0} : (uint64_t{1} << buckets) - 1;
+  const uint64_t mask = buckets >= kBuckets ? ~uint64_t{0} : (uint64_t{1} << buckets) - 1;
   size_t kinds;
   {
     MutexLock lock(&mutex_);
@@ -178,8 +179,8 @@ void TicketTable::MarkAdopted(const Ticket& ticket) {
   static_cast<TicketSlot*>(ticket.flags_)->adopted.store(1, std::memory_order_relaxed);
 }
 
-void TicketTable::Revive(const Ticket& ticket, Ask level) {
-  core_->Revive(static_cast<TicketSlot*>(ticket.flags_), level);
+void TicketTable::Revive(const Ticket& ticket, int fd, Ask level) {
+  core_->Revive(static_cast<TicketSlot*>(ticket.flags_), fd, level);
 }
 
 }  // namespace zdd

@@ -83,7 +83,7 @@ class TicketTable {
   // The ticket's connection came from another process: its end is to be the client's end of file,
   // whoever holds copies of the fd. REQUIRES: just entered.
   void MarkAdopted(const Ticket& ticket);
-  void Revive(const Ticket& ticket, Ask level);
+  void Revive(const Ticket& ticket, int fd, Ask level);
 
   void SetClass(uint8_t kind, uint8_t drain_class) { core_->SetClass(kind, drain_class); }
   TicketCore* core() { return core_.get(); }

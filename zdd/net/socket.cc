@@ -73,7 +73,8 @@ absl::string_view BindHint(int error, const Address& address) {
   }
   if (error == EADDRINUSE && address.port() > 0) {
     return " (who listens there, ss -ltnp tells; a predecessor of ours is found by the same "
-           "Options::name, runtime_dir and user)";
+           "Options::name, runtime_dir and user; if its control socket was just removed, it makes "
+           "that again within 10 s: try again then)";
   }
   if (error == EADDRNOTAVAIL) return " (no interface of this host has this IP)";
   return "";

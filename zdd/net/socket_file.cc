@@ -140,6 +140,12 @@ bool StillThere(const SocketFile& file) {
   return now.ok() && now->device == file.device && now->inode == file.inode;
 }
 
+std::string LossOf(const SocketFile& file) {
+  if (access(DirectoryOf(file.path).c_str(), F_OK) != 0) return "its directory was removed";
+  if (access(file.path.c_str(), F_OK) != 0) return "it was removed";
+  return "another took its place, on which nobody answers";
+}
+
 absl::Status UnlinkOwn(const SocketFile& file) {
   // So that nobody replaces the file between the look and the removal.
   SocketDirectoryLock lock(file.path);

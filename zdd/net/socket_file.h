@@ -62,6 +62,9 @@ absl::StatusOr<SocketFile> FindSocketFile(const std::string& path);
 // Whether the path still leads to this very file: nobody removed or replaced it.
 bool StillThere(const SocketFile& file);
 
+// How a file that is not there any more was lost, in words: "it was removed".
+std::string LossOf(const SocketFile& file);
+
 // Removes the file if it is still this one; Ok if it is gone, or somebody else's by now.
 // REQUIRES: the socket is still open somewhere; later its inode number may be given anew.
 absl::Status UnlinkOwn(const SocketFile& file);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "zdd/base/status.h"
+#include "zdd/net/socket.h"
 
 namespace zdd {
 namespace {
@@ -69,8 +70,13 @@ Accepted AcceptOne(int listener, Transport transport, bool blocking, Syscalls& s
       return accepted;
     }
     if (IsOfOneConnection(errno)) continue;
-    accepted.kind = KindOf(errno);
     accepted.error = errno;
+    accepted.kind = KindOf(accepted.error);
+    // It says EAGAIN, while poll() calls it readable for ever.
+    if (accepted.kind == Accepted::kEmpty && transport == Transport::kUnix &&
+        UnixListenerShutDown(listener)) {
+      accepted.kind = Accepted::kDead;
+    }
     return accepted;
   }
   return accepted;

@@ -1,7 +1,6 @@
 #include "zdd/service/control_keeper.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -22,12 +21,6 @@ std::string PeerName(int fd) {
   socklen_t size = sizeof peer;
   getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
   return absl::StrCat("pid ", peer.pid);
-}
-
-std::string LossOf(const std::string& directory, const std::string& path) {
-  if (access(directory.c_str(), F_OK) != 0) return "its directory was removed";
-  if (access(path.c_str(), F_OK) != 0) return "it was removed";
-  return "another took its place, on which nobody answers";
 }
 
 // What lies there is not ours to remove, as opposed to what may work at the next look.
@@ -73,14 +66,19 @@ void ControlKeeper::SetKept(bool kept) {
   look_.reset();
   if (!kept) return;
   look_ = std::make_unique<Timer>(loop_);
-  look_->StartEvery(look_period_, [this] { Look(); });
+  look_->StartEvery(look_period_, [this] { LookAtAll(); });
+  LookAtAll();
+}
+
+void ControlKeeper::LookAtAll() {
   Look();
+  if (also_look_) also_look_();
 }
 
 void ControlKeeper::Look() {
   // 0: a predecessor that has not told which file it is.
   if (socket_.file.inode == 0 || StillThere(socket_.file)) return told_.clear();
-  const std::string loss = LossOf(dir_.path, socket_.file.path);
+  const std::string loss = LossOf(socket_.file);
   const absl::Status remade = Remake();
   if (!remade.ok()) return TellOnce(LossEvent(remade), std::string(remade.message()));
   told_.clear();

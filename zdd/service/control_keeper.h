@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -54,6 +55,8 @@ class ControlKeeper {
   // Looks whether the file is still there, now and from time to time. Off in a handoff: the socket
   // that travels in the offer has to stay the one.
   void SetKept(bool kept);
+  // What else is to be looked after at these times: other files of the service.
+  void AlsoLook(std::function<void()> look) { also_look_ = std::move(look); }
 
   // A duplicate for a successor.
   absl::StatusOr<OwnedFd> Offer(OfferedSocket* offered) const;
@@ -64,6 +67,7 @@ class ControlKeeper {
 
  private:
   void Look();
+  void LookAtAll();
   absl::Status Remake();
   void TellOnce(absl::string_view event, std::string message);
 
@@ -72,6 +76,7 @@ class ControlKeeper {
   const std::string service_;
   const OnVisitor on_visitor_;
   const absl::Duration look_period_;
+  std::function<void()> also_look_;
   RuntimeDir dir_;
   ControlSocket socket_;
   std::unique_ptr<ControlServer> server_;

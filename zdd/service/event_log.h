@@ -23,7 +23,7 @@ class EventLog {
 
   // A null sink is stderr.
   EventLog(std::string service, LogSink sink)
-      : service_(std::move(service)), sink_(sink ? std::move(sink) : LogSink(&LogToStderr)) {}
+      : service_(std::move(service)), sink_(sink ? std::move(sink) : LogToStderr()) {}
 
   void Debug(absl::string_view name, std::string message, Fields fields = {}) {
     Write(Severity::kDebug, name, std::move(message), std::move(fields));

@@ -1,5 +1,6 @@
 #include "zdd/service/exec_error.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +42,13 @@ std::string WhyDenied(const std::string& program) {
   return "its file system is mounted noexec, or its interpreter is not executable";
 }
 
+std::string AddressSpaceLimit() {
+  rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+  getrlimit(RLIMIT_AS, &limit);
+  if (limit.rlim_cur == RLIM_INFINITY) return "not set";
+  return absl::StrCat(limit.rlim_cur, " bytes");
+}
+
 struct Advice {
   absl::StatusCode code;
   std::string text;
@@ -64,6 +72,10 @@ Advice AdviceFor(int error, const std::string& program) {
     case EAGAIN:
       return {absl::StatusCode::kResourceExhausted,
               "the limit of processes is reached (RLIMIT_NPROC, or pids.max of the cgroup)"};
+    case ENOMEM:
+      return {absl::StatusCode::kResourceExhausted,
+              absl::StrCat("memory is short: RLIMIT_AS of this process (", AddressSpaceLimit(),
+                           "), memory.max of the cgroup, or the machine's own")};
     case E2BIG:
       return {absl::StatusCode::kInvalidArgument, "command and environment are too long"};
     default:

@@ -153,6 +153,7 @@ class Generation {
   void FinishReport(absl::Status status);
 
   void AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, OwnedFd pidfd);
+  void OnElderDead(int number);
   void RemoveElder(int number);
 
   GenerationContext context_;

@@ -131,10 +131,13 @@ void Generation::OnPeerDead() {
   context_.host->OnGenerationDead(peer_->info.number);
   absl::Status cause;
   if (process_ != nullptr && !wrapped_) {
-    absl::optional<std::string> exit = process_->ExitText();
-    cause = absl::UnavailableError(absl::StrCat("successor pid ", process_->pid(), " ",
-                                                exit.value_or("died"), " in ",
-                                                PhaseName(machine_.phase())));
+    const bool early = machine_.phase() == Phase::kSpawning;
+    cause = absl::UnavailableError(absl::StrCat(
+        "successor pid ", process_->pid(), " ", process_->ExitText().value_or("died"), " in ",
+        PhaseName(machine_.phase()),
+        early ? ", before Service::Create(): its own output says why; or run the program by hand, "
+                "with the same words"
+              : ""));
   } else {
     cause = absl::UnavailableError(
         absl::StrCat("pid ", peer_->info.pid, " died in ", PhaseName(machine_.phase())));
@@ -286,7 +289,7 @@ void Generation::AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, Owned
   elder.pidfd = std::move(pidfd);
   if (peer != nullptr) {
     Peer::Listener listener;
-    listener.on_dead = [this, number] { RemoveElder(number); };
+    listener.on_dead = [this, number] { OnElderDead(number); };
     listener.on_garbage = [this, number](const absl::Status&) { RemoveElder(number); };
     listener.on_frame = [this, number](Frame frame, std::vector<OwnedFd> fds) {
       if (std::holds_alternative<WishFrame>(frame)) return Handle(Event::kWishFrame);
@@ -306,11 +309,17 @@ void Generation::AddElder(GenerationInfo info, std::shared_ptr<Peer> peer, Owned
     elder.peer = std::move(peer);
   } else {
     elder.death = std::make_unique<Watch>(context_.loop, elder.pidfd.get(), Watch::kReadable,
-                                          [this, number] { RemoveElder(number); });
+                                          [this, number] { OnElderDead(number); });
   }
   elders_.push_back(std::move(elder));
 }
 
+void Generation::OnElderDead(int number) {
+  context_.host->OnGenerationDead(number);
+  RemoveElder(number);
+}
+
+// Not listened to any more: it is dead, or speaks garbage and lives on, with its connections.
 void Generation::RemoveElder(int number) {
   for (auto it = elders_.begin(); it != elders_.end(); ++it) {
     if (it->info.number != number) continue;
@@ -320,7 +329,6 @@ void Generation::RemoveElder(int number) {
     context_.log->Info("elder.gone",
                        absl::StrCat("generation ", number, " (pid ", pid, ") is gone"),
                        {{"generation", absl::StrCat(number)}});
-    context_.host->OnGenerationDead(number);
     return context_.host->OnElderGone();
   }
 }

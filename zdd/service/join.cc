@@ -70,8 +70,19 @@ class Joiner {
   absl::Status Send(const Frame& frame) {
     SendResult result = channel_.Send(Encode(frame));
     if (result.kind == SendResult::kSent) return absl::OkStatus();
+    if (result.kind == SendResult::kPeerGone) {
+      return SentAway(Annotate(result.status, absl::StrCat("send ", FrameName(frame))));
+    }
     // Two or three small frames always fit into an empty queue: this is no peer of ours.
     return Annotate(result.status, absl::StrCat("send ", FrameName(frame)));
+  }
+
+  // By one that has too many visitors to listen to another (ControlServer), or ends.
+  static absl::Status SentAway(const absl::Status& status) {
+    return absl::UnavailableError(
+        absl::StrCat(status.message(),
+                     "; if it lives, its control socket is crowded with silent visitors, whom it "
+                     "sends away after a second: try again then"));
   }
 
   absl::StatusOr<WelcomeFrame> AwaitWelcome() {
@@ -82,6 +93,7 @@ class Joiner {
           "the predecessor does not answer within ", absl::FormatDuration(request_.welcome_limit),
           "; if it hangs, stop it: this generation then begins anew"));
     }
+    if (absl::IsUnavailable(message.status())) return SentAway(message.status());
     if (!message.ok()) return message.status();
     if (auto* busy = std::get_if<BusyFrame>(&message->frame)) {
       return Busy(*busy);

@@ -1,16 +1,36 @@
 #include "zdd/service/listener_core.h"
 
+#include <poll.h>
+
 #include <cstring>
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/status.h"
+#include "zdd/base/time.h"
 #include "zdd/service/accept.h"
 #include "zdd/service/push_accept.h"
 #include "zdd/service/raw_accept.h"
 
 namespace zdd {
+namespace {
+
+constexpr absl::Duration kExhaustionToldEvery = absl::Minutes(1);
+
+bool LostItsFile(const ListenSocket& socket) {
+  // A relative path may mean another directory by now.
+  return socket.ours() && socket.file.has_value() && absl::StartsWith(socket.file->path, "/") &&
+         !StillThere(*socket.file);
+}
+
+bool SomebodyWaits(int listener) {
+  pollfd polled = {listener, POLLIN, 0};
+  return poll(&polled, 1, 0) == 1;
+}
+
+}  // namespace
 
 ListenerCore::ListenerCore(std::string name, Address asked, ListenOptions options,
                            std::shared_ptr<Loop> loop, Callbacks* callbacks,
@@ -22,7 +42,8 @@ ListenerCore::ListenerCore(std::string name, Address asked, ListenOptions option
       callbacks_(callbacks),
       log_(std::move(log)),
       enter_(std::move(enter)),
-      address_(asked_) {}
+      address_(asked_),
+      exhausted_(kExhaustionToldEvery) {}
 
 Address ListenerCore::address() const {
   MutexLock lock(&mutex_);
@@ -30,12 +51,20 @@ Address ListenerCore::address() const {
 }
 
 void ListenerCore::AddSocket(ListenSocket socket) {
-  socket.index = sockets_.empty() ? 0 : sockets_.back().index + 1;
+  socket.index = FreeIndex();
   if (!socket.borrowed) {
     MutexLock lock(&mutex_);
     address_ = socket.address;
   }
   sockets_.push_back(std::move(socket));
+}
+
+int ListenerCore::FreeIndex() const {
+  int index = 0;
+  while (absl::c_any_of(sockets_, [&](const ListenSocket& each) { return each.index == index; })) {
+    ++index;
+  }
+  return index;
 }
 
 absl::Status ListenerCore::SetMode(std::shared_ptr<AcceptMode> mode) {
@@ -100,15 +129,23 @@ AcceptContext ListenerCore::Context() {
       if (auto self = weak.lock()) self->Repair(index);
     });
   };
-  context.on_exhausted = [weak, log = log_](int error) {
-    auto self = weak.lock();
-    if (self == nullptr) return;
-    log->Warning("listener.exhausted",
-                 absl::StrCat("listener \"", self->name_, "\" pauses: accept4: ",
-                              strerrordesc_np(error), "; clients wait in the queue"),
-                 {{"listener", self->name_}});
+  context.on_exhausted = [weak](int error) {
+    if (auto self = weak.lock()) self->WarnOfExhaustion(error);
   };
   return context;
+}
+
+// It may repeat many times a second, for as long as the clients stay.
+void ListenerCore::WarnOfExhaustion(int error) {
+  const absl::optional<int> untold = exhausted_.Tell(MonotonicNow());
+  if (!untold.has_value()) return;
+  log_->Warning(
+      "listener.exhausted",
+      absl::StrCat(
+          "listener \"", name_, "\" pauses: accept4: ", strerrordesc_np(error),
+          "; clients wait in the queue",
+          *untold > 0 ? absl::StrCat(" (", *untold, " pauses since this was last told)") : ""),
+      {{"listener", name_}});
 }
 
 absl::optional<Connection> ListenerCore::Accept() {
@@ -237,6 +274,9 @@ std::function<absl::Status(int fd)> ListenerCore::hook() {
 
 // Somebody called shutdown() on a listening socket, which kills it for all processes that share it.
 void ListenerCore::Repair(int index) {
+  std::erase_if(sockets_, [&](const ListenSocket& each) {
+    return each.nameless && each.index == index;  // it has nothing more to give
+  });
   for (ListenSocket& socket : sockets_) {
     if (socket.index != index || closed_) continue;
     absl::StatusOr<Revival> revival = Revive(socket.fd.get(), socket.address, options_.backlog);
@@ -258,6 +298,59 @@ void ListenerCore::Repair(int index) {
         {{"listener", name_}});
   }
   Apply(nullptr);
+}
+
+void ListenerCore::KeepFiles() {
+  if (closed_) return;
+  CloseEmptied();
+  const auto lost = absl::c_find_if(sockets_, LostItsFile);
+  if (lost == sockets_.end()) return told_.clear();
+  if (sockets_.size() < kSocketsPerListenerMax) Rebind(lost - sockets_.begin());
+}
+
+void ListenerCore::Rebind(size_t i) {
+  const SocketFile file = *sockets_[i].file;
+  const std::string what = absl::StrCat("listener \"", name_, "\": socket file ", file.path, ": ");
+  const std::string loss = LossOf(file);
+  absl::StatusOr<BoundSocket> bound = BindSocket(sockets_[i].address, BindOptions());
+  if (!bound.ok()) {
+    const bool replaced =
+        absl::IsAlreadyExists(bound.status()) || absl::IsFailedPrecondition(bound.status());
+    std::string message = absl::StrCat(
+        what, "no client finds this service there: ", replaced ? "another took its place: " : "",
+        bound.status().message());
+    if (std::exchange(told_, message) == message) return;
+    return log_->Warning(replaced ? "listener.replaced" : "listener.lost", std::move(message),
+                         {{"listener", name_}});
+  }
+  sockets_[i].nameless = true;
+  sockets_[i].file.reset();
+  ListenSocket socket;
+  socket.fd = std::move(bound->fd);
+  socket.address = sockets_[i].address;
+  socket.file = std::move(bound->file);
+  AddSocket(std::move(socket));
+  Apply(nullptr);
+  told_.clear();
+  log_->Warning("listener.remade", absl::StrCat(what, loss, "; bound anew"), {{"listener", name_}});
+}
+
+// A queue that nobody can join any more.
+void ListenerCore::CloseEmptied() {
+  std::vector<ListenSocket> kept;
+  std::vector<ListenSocket> emptied;
+  for (ListenSocket& socket : sockets_) {
+    const bool done = socket.nameless && !SomebodyWaits(socket.fd.get());
+    (done ? emptied : kept).push_back(std::move(socket));
+  }
+  sockets_ = std::move(kept);
+  if (emptied.empty()) return;
+  // Open until nobody accepts from it; a connect() that had waited for room is taken along.
+  Apply([mode = mode_, emptied = std::move(emptied)] {
+    for (const ListenSocket& socket : emptied) {
+      if (mode != nullptr) mode->TakeQueued(socket.fd.get());
+    }
+  });
 }
 
 }  // namespace zdd

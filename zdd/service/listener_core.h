@@ -16,12 +16,14 @@
 #include <string>
 #include <vector>
 
+#include "zdd/base/seldom.h"
 #include "zdd/drain/ticket_table.h"
 #include "zdd/handoff/frames.h"
 #include "zdd/handoff/handoff_table.h"
 #include "zdd/net/address.h"
 #include "zdd/net/socket.h"
 #include "zdd/net/socket_facts.h"
+#include "zdd/net/socket_file.h"
 #include "zdd/service/accept_mode.h"
 #include "zdd/service/event_log.h"
 #include "zdd/service/options.h"
@@ -37,6 +39,10 @@ struct ListenSocket {
   int index = 0;
   bool claimed = false;   // the successor serves it
   bool borrowed = false;  // it is the successor's: served only when that one cannot
+  bool nameless = false;  // its file is gone and another socket has the name: only emptied
+
+  // Whether it is the one to give to a successor.
+  bool ours() const { return !borrowed && !nameless; }
 };
 
 class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
@@ -86,6 +92,12 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   // Closes all sockets, for good. `take_queued`: what waits on those that no successor serves is
   // accepted first. A successor that gives up takes nothing: its predecessor serves that queue.
   void Close(bool take_queued);
+  // Looks whether the files of Unix sockets are still there, and binds anew those that are not: a
+  // cleaner of /tmp has removed them, and no client finds us. Not in a handoff. The socket that has
+  // lost its name is served until a later look finds its queue empty. Logs, each once:
+  // `listener.remade`; `listener.replaced`: something lies there that is not ours, and is left
+  // alone; `listener.lost`: it cannot be bound now, and is tried again at each look.
+  void KeepFiles();
   void End();     // Accept() ends. Nothing can be delivered any more
   void Detach();  // the loop goes
 
@@ -94,7 +106,11 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   void Apply(Task stopped);
   absl::Status SetMode(std::shared_ptr<AcceptMode> mode);
   AcceptContext Context();
+  void WarnOfExhaustion(int error);  // any thread
   void Repair(int index);
+  void Rebind(size_t i);
+  void CloseEmptied();
+  int FreeIndex() const;
   SocketOptions BindOptions();
 
   const std::string name_;
@@ -108,6 +124,7 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   std::vector<ListenSocket> sockets_;
   mutable Mutex mutex_;
   Address address_ ABSL_GUARDED_BY(mutex_);
+  Seldom exhausted_;
   std::shared_ptr<AcceptMode> mode_;
   std::shared_ptr<PullAccept>
       pull_;  // mode_, if it is that; for Accept() of any thread. Set before Start()
@@ -116,6 +133,7 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   bool serves_exclusive_ = false;
   bool paused_ = false;
   bool closed_ = false;
+  std::string told_;  // what was last told of a lost file
 };
 
 }  // namespace zdd

@@ -5,42 +5,15 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "zdd/base/status.h"
 #include "zdd/net/address.h"
 #include "zdd/net/socket.h"
+#include "zdd/service/check_listen_options.h"
 
 namespace zdd {
 namespace {
-
-absl::Status CheckName(absl::string_view name) {
-  if (name.empty() || name.size() > kListenerNameBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat("listener name \"", name, "\": got ",
-                                                   name.size(), " bytes, want 1 to ",
-                                                   kListenerNameBytesMax));
-  }
-  for (char c : name) {
-    if (!absl::ascii_isgraph(c) || c == '"' || c == '@') {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "listener name \"", name, "\": only printable characters without space, '\"' and '@'"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckOptions(absl::string_view name, const ListenOptions& options) {
-  if (options.backlog < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("listener \"", name, "\": backlog is ", options.backlog, ", want 1 or more"));
-  }
-  if (options.unix_mode.has_value() && (*options.unix_mode & ~0777) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("listener \"", name, "\": unix_mode is ",
-                                                   *options.unix_mode, ", want 0 to 0777"));
-  }
-  return absl::OkStatus();
-}
 
 SocketOptions ToSocketOptions(const std::shared_ptr<ListenerCore>& core) {
   const ListenOptions& from = core->options();
@@ -93,8 +66,7 @@ absl::Status ListenerSet::Inherit(const OfferedSocket& offered, OwnedFd fd) {
 absl::StatusOr<std::shared_ptr<ListenerCore>> ListenerSet::Listen(absl::string_view name,
                                                                   absl::string_view text,
                                                                   ListenOptions listen_options) {
-  if (absl::Status status = CheckName(name); !status.ok()) return status;
-  if (absl::Status status = CheckOptions(name, listen_options); !status.ok()) return status;
+  if (absl::Status status = CheckListenOptions(name, listen_options); !status.ok()) return status;
   absl::StatusOr<Address> asked = Address::Parse(text);
   if (!asked.ok()) return Annotate(asked.status(), absl::StrCat("listener \"", name, "\""));
   if (listeners_.size() >= kListenersMax) {
@@ -277,7 +249,7 @@ absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::Offer(std::vector<OwnedF
   std::vector<OfferedSocket> offered;
   for (const auto& core : listeners_) {
     for (const ListenSocket& socket : core->sockets()) {
-      if (socket.borrowed) continue;
+      if (!socket.ours()) continue;
       if (absl::Status status = AddDuplicate(socket, fds); !status.ok()) return status;
       offered.push_back(Describe(*core, socket));
     }
@@ -288,7 +260,7 @@ absl::StatusOr<std::vector<OfferedSocket>> ListenerSet::Offer(std::vector<OwnedF
 void ListenerSet::Claim(const std::vector<std::string>& names) {
   for (const auto& core : listeners_) {
     const bool claimed = std::find(names.begin(), names.end(), core->name()) != names.end();
-    for (ListenSocket& socket : core->sockets()) socket.claimed = claimed && !socket.borrowed;
+    for (ListenSocket& socket : core->sockets()) socket.claimed = claimed && socket.ours();
   }
 }
 
@@ -399,6 +371,10 @@ void ListenerSet::Unlink() {
       if (!status.ok()) log_->Warning("listener.unlink", status.ToString());
     }
   }
+}
+
+void ListenerSet::KeepFiles() {
+  for (const auto& core : listeners_) core->KeepFiles();
 }
 
 std::map<std::string, int> ListenerSet::ClaimedQueues() const {

@@ -89,6 +89,7 @@ class ListenerSet {
   // Nothing comes any more; but for connections that may come back, to those that `keep` has.
   void End(const std::map<std::string, std::string>& keep = {});
   void Unlink();
+  void KeepFiles();  // see ListenerCore
 
   // Names whose queue holds more than nothing, and how many wait, where the kernel tells.
   std::map<std::string, int> ClaimedQueues() const;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/base/time.h"
 #include "zdd/drain/drain.h"
@@ -104,6 +105,13 @@ void Mover::EndMoving(absl::string_view why) {
 // ---- Coming
 
 void Mover::Receive(int generation, OwnedFd pair) {
+  const auto pairs = absl::c_count_if(
+      incoming_, [&](const Incoming& one) { return one.generation == generation; });
+  if (pairs >= kPairsMax) {
+    return log_->Warning("migration.garbage",
+                         absl::StrCat("from generation ", generation, ": more than ", kPairsMax,
+                                      " pairs at once; this one is closed"));
+  }
   const int id = next_id_++;
   ReceiverCallbacks callbacks;
   callbacks.accept = [this](const BatchItem& item) { return host_->CheckMigrant(item); };
@@ -151,26 +159,30 @@ void Mover::TickReceiver(int id) {
   const Instant now = MonotonicNow();
   const Instant next = receiver->Tick(now);
   const bool wanted = receiver->poll_fd() >= 0 && receiver->wants_read();
-  if (wanted != incoming->watched) {
-    incoming->watched = wanted;
-    incoming->watch.reset();
-    if (wanted) {
-      incoming->watch = std::make_unique<Watch>(loop_, receiver->poll_fd(), Watch::kReadable,
-                                                [this, id] { TickReceiver(id); });
-    }
+  if (!wanted) incoming->watch.reset();
+  if (wanted && incoming->watch == nullptr) {
+    incoming->watch = std::make_unique<Watch>(loop_, receiver->poll_fd(), Watch::kReadable,
+                                              [this, id] { TickReceiver(id); });
   }
   if (!receiver->open() && receiver->undelivered() == 0) {
     log_->Info(
         "migration.received",
         absl::StrCat(receiver->counts().taken, " connections of generation ", incoming->generation,
                      " moved here, ", receiver->counts().refused, " were sent back"));
-    return incoming_.remove_if([&](const Incoming& one) { return one.id == id; }), void();
+    incoming_.remove_if([&](const Incoming& one) { return one.id == id; });
+    return;
   }
   if (next == absl::InfiniteDuration()) {
     incoming->timer->Cancel();
   } else {
     incoming->timer->Start(next - now, [this, id] { TickReceiver(id); });
   }
+}
+
+void Mover::TickReceiverSoon(int id) {
+  loop_->Post([this, alive = std::weak_ptr<bool>(alive_), id] {
+    if (!alive.expired()) TickReceiver(id);
+  });
 }
 
 void Mover::Taken(int id) {
@@ -185,9 +197,7 @@ void Mover::Refuse() {
   refusing_ = true;
   for (Incoming& incoming : incoming_) {
     incoming.receiver->Refuse();
-    loop_->Post([this, alive = std::weak_ptr<bool>(alive_), id = incoming.id] {
-      if (!alive.expired()) TickReceiver(id);
-    });
+    TickReceiverSoon(incoming.id);
   }
 }
 
@@ -199,9 +209,7 @@ void Mover::OnGenerationDead(int generation) {
   for (Incoming& incoming : incoming_) {
     if (incoming.generation != generation) continue;
     incoming.receiver->PeerDied();
-    loop_->Post([this, alive = std::weak_ptr<bool>(alive_), id = incoming.id] {
-      if (!alive.expired()) TickReceiver(id);
-    });
+    TickReceiverSoon(incoming.id);
   }
 }
 

@@ -77,7 +77,6 @@ class Mover {
     std::unique_ptr<MigrationReceiver> receiver;
     std::unique_ptr<Watch> watch;
     std::unique_ptr<Timer> timer;
-    bool watched = false;
   };
 
   void OpenPair();
@@ -87,6 +86,7 @@ class Mover {
   void TickSoon();
 
   void TickReceiver(int id);
+  void TickReceiverSoon(int id);
   void Taken(int id);
   Incoming* FindIncoming(int id);
 

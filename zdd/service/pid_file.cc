@@ -9,7 +9,6 @@
 #include <cstdlib>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -71,12 +70,18 @@ absl::Status WritePidFile(const std::string& path, pid_t pid, Syscalls& syscalls
   return absl::OkStatus();
 }
 
-absl::Status RemovePidFile(const std::string& path, pid_t pid, Syscalls& syscalls) {
+absl::StatusOr<pid_t> ReadPidFile(const std::string& path, Syscalls& syscalls) {
   absl::StatusOr<std::string> text = ReadHead(path, kPidFileBytesMax, syscalls);
-  if (absl::IsNotFound(text.status())) return absl::OkStatus();
   if (!text.ok()) return text.status();
   pid_t named = 0;
-  if (!absl::SimpleAtoi(*text, &named) || named != pid) return absl::OkStatus();
+  return absl::SimpleAtoi(*text, &named) && named > 0 ? named : 0;
+}
+
+absl::Status RemovePidFile(const std::string& path, pid_t pid, Syscalls& syscalls) {
+  absl::StatusOr<pid_t> named = ReadPidFile(path, syscalls);
+  if (absl::IsNotFound(named.status())) return absl::OkStatus();
+  if (!named.ok()) return named.status();
+  if (*named != pid) return absl::OkStatus();
   if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
   return ErrnoStatus(errno, absl::StrCat("unlink ", path));
 }

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "zdd/base/syscalls.h"
 
 namespace zdd {
@@ -27,6 +28,9 @@ absl::Status CheckPidFile(const std::string& path);
 // a line.
 absl::Status WritePidFile(const std::string& path, pid_t pid,
                           Syscalls& syscalls = Syscalls::Real());
+
+// Whom it names; 0 if it holds something else. NotFound if there is none.
+absl::StatusOr<pid_t> ReadPidFile(const std::string& path, Syscalls& syscalls = Syscalls::Real());
 
 // Removes the file if it names `pid`. Ok if it is gone, or names somebody else by now.
 absl::Status RemovePidFile(const std::string& path, pid_t pid,

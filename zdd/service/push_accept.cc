@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "zdd/service/accept.h"
 
 namespace zdd {
@@ -76,11 +77,14 @@ void PushAccept::Accept(OwnedFd fd, Address peer) {
 }
 
 void PushAccept::Deliver(Connection connection, Task taken) {
-  context_.callbacks->Run([callback = callback_, connection = std::move(connection),
-                           taken = std::move(taken)]() mutable {
-    (*callback)(std::move(connection));
+  // Also when an executor drops it: a task that is dropped counts as done.
+  auto done = absl::MakeCleanup([taken = std::move(taken)]() mutable {
     if (taken) taken();
   });
+  context_.callbacks->Run(
+      [callback = callback_, connection = std::move(connection), done = std::move(done)]() mutable {
+        (*callback)(std::move(connection));
+      });
 }
 
 // Clients wait in the queue meanwhile: that is better than what libuv does by itself, which is to

@@ -1,5 +1,6 @@
 #include "zdd/service/report.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -63,6 +64,8 @@ Json ToJson(const DrainReport& drain) {
   json["stragglers"] = Json::array();
   for (const Straggler& straggler : drain.stragglers)
     json["stragglers"].push_back(ToJson(straggler));
+  json["at_cut"] = Json::array();
+  for (const Straggler& straggler : drain.at_cut) json["at_cut"].push_back(ToJson(straggler));
   return json;
 }
 
@@ -85,7 +88,36 @@ std::string Failure(const Report& report) {
   return text;
 }
 
+// The first few of them.
+std::string NamesOf(const std::vector<Straggler>& stragglers, int64_t all) {
+  constexpr int64_t kNamesMax = 5;
+  const int64_t named = std::min({kNamesMax, all, static_cast<int64_t>(stragglers.size())});
+  std::string text;
+  for (int64_t i = 0; i < named; ++i) {
+    const Straggler& one = stragglers[i];
+    absl::StrAppend(&text, i > 0 ? ", " : "", one.kind, one.peer.empty() ? "" : " ", one.peer, " (",
+                    one.busy ? "busy" : "idle", ", ",
+                    absl::FormatDuration(absl::Trunc(one.age, absl::Milliseconds(1))), " old)");
+  }
+  if (all > named) absl::StrAppend(&text, named > 0 ? " and " : "", all - named, " more");
+  return text;
+}
+
 }  // namespace
+
+std::string CutText(const DrainReport& drain) {
+  if (drain.cut == 0 && drain.late == 0) return "";
+  std::string text =
+      absl::StrCat("the drain (", drain.reason, ") has ended: of ", drain.entered,
+                   " connections and jobs ", drain.cut, " were cut, ", drain.late, " stayed");
+  if (drain.cut > 0) {
+    absl::StrAppend(&text, "; at the cut there were ", NamesOf(drain.at_cut, drain.cut));
+  }
+  if (drain.late > 0) {
+    absl::StrAppend(&text, "; stayed: ", NamesOf(drain.stragglers, drain.late));
+  }
+  return text;
+}
 
 std::string Report::ToJson() const {
   Json json = {{"outcome", status.ok() ? "ok" : "failed"},

@@ -67,6 +67,10 @@ struct Report {
   std::string ToText() const;
 };
 
+// For a log: how many a drain has cut, or had to leave, and the first of them: "http
+// tcp://192.0.2.7:4711 (busy, 32s old)". Empty if it did so to nobody.
+std::string CutText(const DrainReport& drain);
+
 }  // namespace zdd
 
 #endif  // ZDD_SERVICE_REPORT_H_

@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "zdd/drain/plan.h"
-#include "zdd/service/pid_file.h"
 
 namespace zdd {
 namespace {
@@ -145,9 +144,7 @@ void ServiceCore::BecomeOwner() {
   control_->Own();
   log_->Info("owner", absl::StrCat("generation ", generation_->number(), " owns the service"),
              {{"generation", absl::StrCat(generation_->number())}});
-  if (options_.pid_file.empty()) return;
-  absl::Status written = WritePidFile(options_.pid_file, getpid());
-  if (!written.ok()) log_->Error("pid_file", written.ToString());
+  pid_->Own();
 }
 
 void ServiceCore::BeginDrain(bool leaving) {
@@ -186,7 +183,13 @@ void ServiceCore::TickDrain() {
     return drain_timer_->Start(next - now, [this] { TickDrain(); });
   }
   if (std::exchange(drained_, true)) return;
+  WarnOfCut();
   generation_->Handle(Event::kAllGone);
+}
+
+void ServiceCore::WarnOfCut() {
+  std::string text = CutText(drain_->report(MonotonicNow()));
+  if (!text.empty()) log_->Warning("drain.cut", std::move(text));
 }
 
 void ServiceCore::HurryDrain() {
@@ -201,10 +204,7 @@ void ServiceCore::CloseControl() { control_->Close(); }
 
 void ServiceCore::Unlink() {
   listeners_->Unlink();
-  if (!options_.pid_file.empty()) {
-    absl::Status removed = RemovePidFile(options_.pid_file, getpid());
-    if (!removed.ok()) log_->Warning("pid_file", removed.ToString());
-  }
+  pid_->Remove();
   absl::Status unlinked = control_->Unlink();
   if (!unlinked.ok()) log_->Warning("control.unlink", unlinked.ToString());
 }

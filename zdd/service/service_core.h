@@ -26,6 +26,7 @@
 #include "zdd/service/listener_set.h"
 #include "zdd/service/loop.h"
 #include "zdd/service/mover.h"
+#include "zdd/service/pid_keeper.h"
 #include "zdd/service/process_services.h"
 #include "zdd/service/readiness.h"
 #include "zdd/service/service.h"
@@ -112,6 +113,7 @@ class ServiceCore : public GenerationHost,
   void StopOnLoop(std::string reason);
   void OnVisitor(std::shared_ptr<Peer> peer, Frame first);
   void TickDrain();
+  void WarnOfCut();
   void WatchMigrations();
   void BeginMoving();
   void OnMigrate(Ticket ticket, OwnedFd fd, std::string state);
@@ -135,6 +137,7 @@ class ServiceCore : public GenerationHost,
   std::unique_ptr<ListenerSet> listeners_;
   std::unique_ptr<Generation> generation_;
   std::unique_ptr<ControlKeeper> control_;
+  std::unique_ptr<PidKeeper> pid_;
   FdReserve reserve_;
   std::unique_ptr<Readiness> readiness_;
   std::unique_ptr<Mover> mover_;

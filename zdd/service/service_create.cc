@@ -70,6 +70,11 @@ absl::Status ServiceCore::Init() {
                                       [this](std::shared_ptr<Peer> peer, Frame first) {
                                         OnVisitor(std::move(peer), std::move(first));
                                       });
+  pid_ = std::make_unique<PidKeeper>(log_.get(), options_.pid_file, getpid());
+  control_->AlsoLook([this] {
+    listeners_->KeepFiles();
+    pid_->Look();
+  });
   WatchMigrations();
   if (absl::Status status = FindPredecessor(); !status.ok()) return status;
   loop_->Run([this] { WatchSignals(); });
@@ -185,7 +190,7 @@ GenerationContext ServiceCore::MakeContext() {
   context.limits.ready = options_.ready_timeout;
   context.limits.silence = options_.silence;
   context.limits.standby = options_.standby;
-  context.drain_timeout = options_.drain.deadline + options_.drain.linger;
+  context.drain_timeout = LongestOf(options_.drain);
   context.limits.peer_drain = context.drain_timeout + absl::Seconds(1);
   context.draining_max = options_.draining_generations_max;
   return context;

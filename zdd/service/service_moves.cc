@@ -38,8 +38,10 @@ void ServiceCore::BeginMoving() {
 void ServiceCore::OnMigrate(Ticket ticket, OwnedFd fd, std::string state) {
   Migrant migrant;
   migrant.listener = tickets_->KindName(tickets_->KindOf(ticket));
-  if (ListenerCore* listener = listeners_->Find(migrant.listener); listener != nullptr)
-    migrant.peer = PeerAddress(fd.get(), listener->transport()).ToString();
+  if (ListenerCore* listener = listeners_->Find(migrant.listener); listener != nullptr) {
+    const Address peer = PeerAddress(fd.get(), listener->transport());
+    if (peer != Address()) migrant.peer = peer.ToString();  // else its client is gone
+  }
   migrant.age = tickets_->AgeOf(ticket);
   migrant.fd = std::move(fd);
   migrant.ticket = std::move(ticket);
@@ -56,9 +58,9 @@ void ServiceCore::OnMoved(Ticket ticket) {
 
 void ServiceCore::OnCameBack(Migrant migrant) {
   if (drain_ != nullptr) {
-    drain_->CameBack(migrant.ticket);
+    drain_->CameBack(migrant.ticket, migrant.fd.get());
   } else {
-    tickets_->Revive(migrant.ticket, Ask::kNone);
+    tickets_->Revive(migrant.ticket, migrant.fd.get(), Ask::kNone);
   }
   ListenerCore* const listener = listeners_->Find(migrant.listener);
   if (listener != nullptr && listener->Deliver(std::move(migrant.fd), std::move(migrant.ticket),

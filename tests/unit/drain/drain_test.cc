@@ -460,6 +460,22 @@ TEST(DrainTest, ProgressCountsByKindAndForetellsTheEnd) {
   EXPECT_FALSE(progress.so_far.drained);
 }
 
+TEST(DrainTest, WhoIsCutIsNamedInTheReport) {
+  WorldOptions options;
+  options.work = absl::InfiniteDuration();
+  DrainWorld world(1, options);
+  world.Open(30);
+  world.Begin(
+      Plan(absl::ZeroDuration(), absl::ZeroDuration(), absl::ZeroDuration(), absl::Seconds(3)));
+  world.RunUntilDrained();
+  const DrainReport report = world.drain().report(world.now());
+  EXPECT_EQ(report.cut, 30);
+  ASSERT_THAT(report.at_cut, SizeIs(DrainReport::kAtCutMax));
+  EXPECT_EQ(report.at_cut[0].kind, "http");
+  EXPECT_TRUE(report.at_cut[0].busy);
+  EXPECT_THAT(report.stragglers, IsEmpty());
+}
+
 TEST(DrainTest, AnAcceptorsTicketHoldsTheEndBack) {
   DrainWorld world(1);
   Ticket acceptor = world.table().Enter(world.table().Kind("acceptor of http"));

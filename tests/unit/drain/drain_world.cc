@@ -120,7 +120,7 @@ void DrainWorld::OnAnswer(Life* life) {
 void DrainWorld::ComeBack(Life* life) {
   life->ticket = std::move(leaving_.at(life));
   leaving_.erase(life);
-  drain_->CameBack(life->ticket);
+  drain_->CameBack(life->ticket, -1);
   ++life->came_back;
   life->ticket.OnAsk([this, life](Ask ask) { OnAsk(life, ask); });
   StartRest(life);

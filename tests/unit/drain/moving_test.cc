@@ -140,7 +140,8 @@ TEST_P(MovingTest, NewcomersMoveToo) {
   world.RunFor(absl::Seconds(3));
   int old_ones = 0;
   for (const Life& life : world.lives()) {
-    if (!life.moved && !life.deaf && life.entered < world.now() - absl::Milliseconds(500)) ++old_ones;
+    if (!life.moved && !life.deaf && life.entered < world.now() - absl::Milliseconds(500))
+      ++old_ones;
     EXPECT_EQ(life.HeardAt(Ask::kGoodbye), absl::InfiniteDuration());
   }
   EXPECT_EQ(old_ones, 0);

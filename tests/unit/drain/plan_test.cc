@@ -89,5 +89,29 @@ TEST(PlanTest, WhatWasFittedFits) {
   EXPECT_THAT(Fitted(Fitted(plan).plan).adjustments, IsEmpty());
 }
 
+TEST(PlanTest, AClassHasANameAndTimesFromZeroOn) {
+  DrainPlan plan;
+  plan.classes[""].deadline = absl::Seconds(1);
+  EXPECT_FALSE(Validate(plan).ok());
+  plan.classes.clear();
+  plan.classes["stream"].grace = -absl::Seconds(1);
+  const absl::Status status = Validate(plan);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message().find("drain plan: classes[\"stream\"].grace is negative"), 0u)
+      << status;
+}
+
+// Who aborts a successor waits so long for what that has in hand.
+TEST(PlanTest, TheLongestClassDecidesWhenAllHasEnded) {
+  DrainPlan plan;
+  plan.deadline = absl::Seconds(30);
+  plan.linger = absl::Seconds(2);
+  EXPECT_EQ(LongestOf(plan), absl::Seconds(32));
+  plan.classes["job"].deadline = absl::Seconds(5);
+  EXPECT_EQ(LongestOf(plan), absl::Seconds(32));
+  plan.classes["stream"].deadline = absl::Minutes(10);
+  EXPECT_EQ(LongestOf(plan), absl::Seconds(602));
+}
+
 }  // namespace
 }  // namespace zdd

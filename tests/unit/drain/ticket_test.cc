@@ -1,7 +1,9 @@
 // One ticket at a time: what its owner sees, and what its callback may do.
 #include "zdd/drain/ticket.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <memory>
 #include <set>
@@ -12,7 +14,9 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/drain/socket_pair.h"
 #include "tests/unit/drain/virtual_time.h"
+#include "zdd/base/owned_fd.h"
 #include "zdd/drain/drain.h"
 #include "zdd/drain/ticket_table.h"
 
@@ -362,6 +366,30 @@ TEST_F(TicketTest, KindsBeyondTheLimitShareOne) {
   EXPECT_EQ(table_->Kind("kind 299"), 255);
   Ticket ticket = table_->Enter(table_->Kind("one more"));
   EXPECT_EQ(table_->Count().by_kind.at("other"), 1);
+}
+
+// ---- Migration
+
+TEST_F(TicketTest, AConnectionThatComesBackByADuplicateIsClosedByThat) {
+  SocketPair pair = TcpPair();
+  Ticket ticket = table_->Enter(table_->Kind("test"), pair.server.get());
+  Ticket back;
+  OwnedFd fd;
+  table_->SetMigrateSink([&](Ticket moving, OwnedFd moved, std::string) {
+    back = std::move(moving);
+    fd = std::move(moved);
+  });
+  OwnedFd duplicate(fcntl(pair.server.get(), F_DUPFD_CLOEXEC, 0));
+  pair.server.Reset();
+  std::move(ticket).Migrate(std::move(duplicate), "");
+  Begin();
+  drain_.CameBack(back, fd.get());
+  back.SetBusy(false);
+  Later();
+  EXPECT_EQ(back.Asked(), Ask::kCloseWhenIdle);
+  char byte;
+  EXPECT_EQ(recv(fd.get(), &byte, 1, MSG_DONTWAIT), 0);
+  back.Reset();
 }
 
 }  // namespace

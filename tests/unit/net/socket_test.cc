@@ -89,6 +89,8 @@ TEST_F(SocketTest, AUdpSocketIsBoundAndLetsNobodyTakeItsPort) {
   EXPECT_EQ(Option(bound.fd.get(), SOL_SOCKET, SO_TYPE), SOCK_DGRAM);
   EXPECT_EQ(Option(bound.fd.get(), SOL_SOCKET, SO_REUSEADDR), 0);
   EXPECT_STATUS(BindSocket(NameOf(bound.fd.get(), Transport::kUdp)), kAlreadyExists, "EADDRINUSE");
+  EXPECT_STATUS(BindSocket(NameOf(bound.fd.get(), Transport::kUdp)), kAlreadyExists,
+                "makes that again within 10 s: try again then)");
 }
 
 TEST_F(SocketTest, ATakenPortIsAlreadyExistsWithTheAddress) {

@@ -75,6 +75,7 @@ TEST_F(FrontDoorTest, ADrainWaitsForBusyTicketsAndNamesThoseThatStayed) {
   EXPECT_EQ(report.drain.stragglers[0].kind, "job");
   EXPECT_TRUE(report.drain.stragglers[0].busy);
   EXPECT_THAT(report.ToJson(), HasSubstr("\"kind\": \"job\""));
+  EXPECT_TRUE(events_->Has("drain.cut"));
 }
 
 TEST_F(FrontDoorTest, TicketsAndListenersMayOutliveTheService) {

@@ -112,7 +112,8 @@ constexpr char kPromotedJson[] = R"json({
         "peer": "tcp://192.0.2.7:4711",
         "busy": true
       }
-    ]
+    ],
+    "at_cut": []
   }
 })json";
 
@@ -129,6 +130,24 @@ TEST(ReportTest, AHandoverAsText) {
             "generation 1 (pid 41, 1.0) handed over to generation 2 (pid 42, 2.0) "
             "[spawning 12.3 ms, standby 2000.0 ms]; listener \"admin\" rebound: now on "
             "tcp://[::1]:81; listener \"old\" dropped");
+}
+
+TEST(ReportTest, WhoWasCutOrStayedIsNamedForTheLog) {
+  DrainReport drain;
+  drain.reason = "commit";
+  drain.entered = 9;
+  EXPECT_EQ(CutText(drain), "");
+  const Straggler busy = {"http", absl::Seconds(32), "tcp://192.0.2.7:4711", true};
+  drain.cut = 7;
+  drain.at_cut.assign(9, busy);
+  drain.late = 1;
+  drain.stragglers = {{"job", absl::Microseconds(3400), "", false}};
+  const std::string name = "http tcp://192.0.2.7:4711 (busy, 32s old)";
+  EXPECT_EQ(CutText(drain),
+            "the drain (commit) has ended: of 9 connections and jobs 7 were cut, 1 stayed; at the "
+            "cut there were " +
+                name + ", " + name + ", " + name + ", " + name + ", " + name +
+                " and 2 more; stayed: job (idle, 3ms old)");
 }
 
 TEST(ReportTest, ATakeoverAsText) {

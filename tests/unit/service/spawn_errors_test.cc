@@ -1,5 +1,6 @@
 // What Spawn() says when there is nothing to start, and that it leaves nothing behind.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 #include "tests/util/status_matchers.h"
 #include "tests/util/temp_dir.h"
 #include "zdd/base/faulty_syscalls.h"
+#include "zdd/service/exec_error.h"
 #include "zdd/service/spawn.h"
 
 namespace zdd {
@@ -106,6 +108,16 @@ TEST_F(SpawnErrorsTest, AGoneWorkingDirectoryIsNamed) {
   EXPECT_STATUS(Start(SpawnedProgram()), kNotFound,
                 "enter working directory " + dir_.File("v1") +
                     " (make it again, or set Options::working_directory");
+}
+
+TEST_F(SpawnErrorsTest, WithoutMemoryTheLimitIsNamed) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  const rlimit little = {1 << 20, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &little), 0);
+  const absl::Status status = ExecError(ENOMEM, "/x");
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_STATUS(status, kResourceExhausted, "RLIMIT_AS of this process (1048576 bytes)");
 }
 
 TEST_F(SpawnErrorsTest, ACommandThatIsTooLongIsRefused) {
