@@ -133,7 +133,7 @@ std::string Notes(const Findings& findings) {
                       missing.empty() ? "" : "\n", missing);
 }
 
-// ---- The chart
+// ---- The summary and the chart
 
 ChartRow ChartRowOf(const PeerFindings& peer) {
   const LoadGroupReport& paced = Paced(peer);
@@ -148,6 +148,20 @@ ChartRow ChartRowOf(const PeerFindings& peer) {
           {static_cast<double>(peer.failed()), anew / restarts,
            Ms(Middle(peer.in(Session::kNew).switches)), Ms(paced.around.Percentile(99)),
            Ms(Middle(peer.in(Session::kLong).ends)) / 1000}};
+}
+
+Chart ChartOf(const Findings& findings) {
+  Chart chart = {
+      "What clients notice of a restart",
+      absl::StrCat(findings.machine, "; shorter is better"),
+      {{"requests failed", absl::StrCat("in ", findings.restarts * kSessionCount, " restarts"), 0},
+       {"reconnects forced", "a restart, of 200", 0},
+       {"first answer, ms", "of the new version", 0},
+       {"p99, ms", "around a restart", 1},
+       {"old one gone, s", "after long requests", 2}},
+      {}};
+  for (const PeerFindings* peer : Present(findings)) chart.rows.push_back(ChartRowOf(*peer));
+  return chart;
 }
 
 // ---- JSON
@@ -216,18 +230,23 @@ std::string ToTable(const Findings& findings) {
                       MarkdownTable(rows), Notes(findings));
 }
 
-std::string ToSvg(const Findings& findings) {
-  Chart chart = {"What clients notice of a restart",
-                 absl::StrCat(findings.machine, "; shorter is better"),
-                 {{"requests failed", "in all sessions", 0},
-                  {"reconnects", "a restart, of 200", 0},
-                  {"first answer, ms", "of the new version", 0},
-                  {"p99, ms", "around restarts", 1},
-                  {"old one gone, s", "with long requests", 2}},
-                 {}};
-  for (const PeerFindings* peer : Present(findings)) chart.rows.push_back(ChartRowOf(*peer));
-  return ToSvg(chart);
+std::string ToSummary(const Findings& findings) {
+  const Chart chart = ChartOf(findings);
+  Row head = {""};
+  for (const ChartColumn& column : chart.columns) {
+    head.push_back(absl::StrCat(column.title, " ", column.subtitle));
+  }
+  std::vector<Row> rows = {head};
+  for (const ChartRow& peer : chart.rows) {
+    rows.push_back({peer.name});
+    for (size_t i = 0; i < peer.values.size(); ++i) {
+      rows.back().push_back(absl::StrFormat("%.*f", chart.columns[i].decimals, peer.values[i]));
+    }
+  }
+  return MarkdownTable(rows);
 }
+
+std::string ToSvg(const Findings& findings) { return ToSvg(ChartOf(findings)); }
 
 std::string ToJson(const Findings& findings) {
   Json json = {{"benchmark", "peers"},

@@ -48,6 +48,7 @@ struct Findings {
 absl::Duration Middle(std::vector<absl::Duration> durations);
 
 std::string ToTable(const Findings& findings);
+std::string ToSummary(const Findings& findings);  // a line for each peer: what the chart shows
 std::string ToSvg(const Findings& findings);
 std::string ToJson(const Findings& findings);
 

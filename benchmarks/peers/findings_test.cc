@@ -8,6 +8,7 @@
 namespace zdd {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -44,6 +45,15 @@ TEST(FindingsTest, FailuresAreToldByKind) {
   const std::string table = ToTable(Two());
   EXPECT_THAT(table, HasSubstr("- nginx, keep-alive: 1,000 raced\n"));
   EXPECT_THAT(table, Not(HasSubstr("- zdd")));
+}
+
+TEST(FindingsTest, TheSummaryHasALineForEachPeer) {
+  Findings findings = Two();
+  findings.peers[1].sessions[static_cast<size_t>(Session::kNew)].switches = {absl::Milliseconds(7)};
+  const std::string summary = ToSummary(findings);
+  EXPECT_THAT(summary, HasSubstr("requests failed in 24 restarts |"));
+  EXPECT_THAT(summary, ContainsRegex("\n\\| nginx +\\| +1000 \\|"));
+  EXPECT_THAT(summary, ContainsRegex("\n\\| zdd +\\| +0 \\| +0 \\| +7 \\| +0.0 \\|"));
 }
 
 TEST(FindingsTest, WhoIsLeftOutIsToldWithTheReason) {

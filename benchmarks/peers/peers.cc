@@ -115,7 +115,7 @@ int Measure(const std::string& directory) {
   if (!backend.ok()) return Fail(backend.status());
   Findings findings = {Machine(), absl::GetFlag(FLAGS_restarts)};
   const bool all = MeasureAll(kitchen, &findings);
-  printf("%s\n", ToTable(findings).c_str());
+  printf("%s\n%s\n", ToTable(findings).c_str(), ToSummary(findings).c_str());
   const bool written = WriteFile(absl::GetFlag(FLAGS_json), ToJson(findings)) &&
                        WriteFile(absl::GetFlag(FLAGS_svg), ToSvg(findings));
   Bars bars("peers");

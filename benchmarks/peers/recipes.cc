@@ -118,10 +118,10 @@ Recipe Zdd(const Kitchen& kitchen, absl::string_view name, absl::string_view mig
 std::vector<Recipe> Recipes(const Kitchen& kitchen) {
   return {Nginx(kitchen),
           Haproxy(kitchen, "HAProxy", ""),
-          Haproxy(kitchen, "HAProxy, gentle", "option idle-close-on-response"),
+          Haproxy(kitchen, "HAProxy, idle-close", "option idle-close-on-response"),
           Tableflip(kitchen),
           Zdd(kitchen, kMoves, "--migrate=true"),
-          Zdd(kitchen, "zdd, unmoved", "--migrate=false")};
+          Zdd(kitchen, "zdd, no migration", "--migrate=false")};
 }
 
 bool Moves(const std::string& name) { return name == kMoves; }
