@@ -155,10 +155,10 @@ Chart ChartOf(const Findings& findings) {
       "What clients notice of a restart",
       absl::StrCat(findings.machine, "; shorter is better"),
       {{"requests failed", absl::StrCat("in ", findings.restarts * kSessionCount, " restarts"), 0},
-       {"reconnects forced", "a restart, of 200", 0},
-       {"first answer, ms", "of the new version", 0},
-       {"p99, ms", "around a restart", 1},
-       {"old one gone, s", "after long requests", 2}},
+       {"reconnects forced", "by a restart, of 200", 0},
+       {"first answer", "of the new version, ms", 0},
+       {"p99", "around a restart, ms", 1},
+       {"old one gone", "after long requests, s", 2}},
       {}};
   for (const PeerFindings* peer : Present(findings)) chart.rows.push_back(ChartRowOf(*peer));
   return chart;
