@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "benchmarks/restart/probe.h"
+#include "benchmarks/util/probe.h"
 #include "tests/util/free_address.h"
 #include "zdd/net/address.h"
 

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmarks/restart/lone_server.h"
-#include "benchmarks/restart/probe.h"
+#include "benchmarks/util/probe.h"
 #include "benchmarks/restart/rig.h"
 #include "zdd/base/time.h"
 #include "zdd/net/address.h"

@@ -21,7 +21,7 @@ namespace asio = boost::asio;
 using Error = boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kReadBytes = 4 << 10;
+constexpr size_t kReadBytes = 16 << 10;
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -108,19 +108,23 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Single operations: async_write() would begin its next one after it was cancelled.
 
+  // The buffer is on the stack: a connection that waits has none, so that thousands cost little
+  // memory, and one that moves touches little that is new to its process.
   void Read() {
     reading_ = true;
-    socket_.async_read_some(asio::buffer(received_),
-                            [self = shared_from_this()](Error error, size_t size) {
-                              self->reading_ = false;
-                              self->OnRead(error, size);
-                            });
+    socket_.async_wait(Socket::wait_read, [self = shared_from_this()](Error error) {
+      self->reading_ = false;
+      self->Next(error ? error : self->ReadSome());
+    });
   }
 
-  void OnRead(Error error, size_t size) {
-    conversation_.OnInput({received_.data(), size});
+  Error ReadSome() {
+    std::array<char, kReadBytes> received;
+    Error error;
+    const size_t size = socket_.read_some(asio::buffer(received), error);
+    conversation_.OnInput({received.data(), size});
     if (error == asio::error::eof) conversation_.OnInputEnd();
-    Next(error == asio::error::eof ? Error() : error);
+    return error == asio::error::eof || error == asio::error::would_block ? Error() : error;
   }
 
   void Write() {
@@ -152,7 +156,6 @@ class Session : public std::enable_shared_from_this<Session> {
   Socket socket_;
   asio::steady_timer timer_;
   Conversation conversation_;
-  std::array<char, kReadBytes> received_;
   std::string sending_;
   bool reading_ = false;
   bool writing_ = false;
@@ -166,6 +169,7 @@ class Session : public std::enable_shared_from_this<Session> {
 void StartSession(Socket socket, zdd::Ticket ticket, absl::string_view version_label, State state) {
   Error ignored;  // a Unix socket has no such option
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket.non_blocking(true, ignored);
   std::make_shared<Session>(std::move(socket), std::move(ticket), version_label, std::move(state))
       ->Start();
 }

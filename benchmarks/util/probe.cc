@@ -1,10 +1,11 @@
-#include "benchmarks/restart/probe.h"
+#include "benchmarks/util/probe.h"
 
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -34,10 +35,12 @@ std::string Ask(const Address& server) {
 
 absl::optional<Instant> AwaitAnswer(const Address& server, absl::string_view version,
                                     absl::Duration timeout) {
-  const std::string wanted = absl::StrCat("X-Version: ", version, "\r\n");
+  // HAProxy writes the names of fields in lower case.
+  const std::string wanted =
+      absl::AsciiStrToLower(absl::StrCat("\r\nX-Version: ", version, "\r\n"));
   const Instant deadline = MonotonicNow() + timeout;
   while (MonotonicNow() < deadline) {
-    if (absl::StrContains(Ask(server), wanted)) return MonotonicNow();
+    if (absl::StrContains(absl::AsciiStrToLower(Ask(server)), wanted)) return MonotonicNow();
     absl::SleepFor(kBetween);
   }
   return absl::nullopt;

@@ -1,8 +1,8 @@
 // Probe asks a server again and again, on a new connection each time, until a version answers.
 //
 // Threads: one. Errors: none; what refuses, resets or says nothing is asked again.
-#ifndef BENCHMARKS_RESTART_PROBE_H_
-#define BENCHMARKS_RESTART_PROBE_H_
+#ifndef BENCHMARKS_UTIL_PROBE_H_
+#define BENCHMARKS_UTIL_PROBE_H_
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -18,4 +18,4 @@ absl::optional<Instant> AwaitAnswer(const Address& server, absl::string_view ver
 
 }  // namespace zdd
 
-#endif  // BENCHMARKS_RESTART_PROBE_H_
+#endif  // BENCHMARKS_UTIL_PROBE_H_
