@@ -60,7 +60,7 @@ class Server {
   void Post(zdd::Task task) {
     std::lock_guard<std::mutex> lock(mutex_);
     tasks_.push_back(std::move(task));
-    eventfd_write(wake_.get(), 1);
+    if (tasks_.size() == 1) eventfd_write(wake_.get(), 1);
   }
 
  private:
