@@ -20,6 +20,7 @@ namespace zdd {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr int kLookMs = 100;  // whether the reader is to end
 
 }  // namespace
 
@@ -51,16 +52,20 @@ MovingServer::MovingServer(OwnedFd log, pid_t owner) : log_(std::move(log)), own
   reader_ = std::thread([this] { ReadLog(); });
 }
 
-// The log ends with the last process that writes it.
 MovingServer::~MovingServer() {
   kill(owner_, SIGKILL);
+  stopped_ = true;
   reader_.join();
 }
 
 void MovingServer::ReadLog() {
   std::string partial;
   char buffer[4096];
-  for (ssize_t size; (size = read(log_.get(), buffer, sizeof(buffer))) > 0;) {
+  while (!stopped_) {
+    pollfd polled = {log_.get(), POLLIN, 0};
+    if (poll(&polled, 1, kLookMs) <= 0) continue;
+    const ssize_t size = read(log_.get(), buffer, sizeof(buffer));
+    if (size <= 0) return;
     const Instant now = MonotonicNow();
     partial.append(buffer, static_cast<size_t>(size));
     MutexLock lock(&mutex_);

@@ -15,6 +15,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -53,6 +54,7 @@ class MovingServer {
   absl::StatusOr<Instant> Await(const std::string& text);
 
   const OwnedFd log_;
+  std::atomic<bool> stopped_{false};
   pid_t owner_;
   int generation_ = 1;
   Mutex mutex_;
