@@ -87,10 +87,16 @@ class [[nodiscard]] Ticket {
   }
 
   // For poll() beside the connection: readable (POLLIN) soon after this ticket was asked the first
-  // time, and for ever; read nothing from it, leave it out of later polls, look at Asked(). It
+  // time, and from then on (until a drain of its listener alone is over, which makes it unreadable
+  // again); read nothing from it, leave it out of later polls, look at Asked(). It
   // belongs to zdd and lives as long as the ticket. -1, which poll() ignores, if the process has no
   // descriptors left, or the ticket is empty.
   int AskedFd();
+
+  // For a server that closes gently by itself: a request came after it had ended its direction, and
+  // nobody will answer it. Counts as `lost_race` in the report if zdd had asked for that close
+  // (kCloseWhenIdle), else not. CloseGently() does this.
+  void CountLostRace();
 
   // Runs `callback` on zdd's loop for each ask from now on, and soon for the highest one so far: at
   // most once for each, in rising order, never after the ticket's end and never inside this call.
