@@ -91,6 +91,9 @@ absl::Status ServiceCore::CheckMigrant(const BatchItem& item) {
     return absl::NotFoundError(
         absl::StrCat("this version has no listener \"", item.listener, "\""));
   }
+  if (listener->draining()) {
+    return absl::UnavailableError(absl::StrCat("listener \"", item.listener, "\" drains here"));
+  }
   if (listener->Reads(item.format)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("listener \"", item.listener,
                                                  "\" does not read the format \"", item.format,

@@ -107,6 +107,8 @@ TEST_P(KindDrainTest, NobodyIsAskedAfterACancelAtAnyTime) {
   world.CancelKind("http");
   EXPECT_EQ(world.drain().Tick(world.now()), absl::InfiniteDuration());
   const std::vector<size_t> heard = HeardSoFar(&world);
+  world.Open(20, "other");
+  world.BeginKind("other", plan_);
   Life* const late = world.OpenOne("http");
   EXPECT_EQ(late->ticket.Asked(), Ask::kNone);
   world.RunFor(absl::Minutes(2));
@@ -116,7 +118,8 @@ TEST_P(KindDrainTest, NobodyIsAskedAfterACancelAtAnyTime) {
     EXPECT_TRUE(life.deaf);  // who was told goodbye has gone after its next response
   }
   const std::vector<KindEnd> ended = world.drain().TakeEnded();
-  ASSERT_THAT(ended, SizeIs(1));
+  ASSERT_THAT(ended, SizeIs(2));
+  EXPECT_EQ(ended[0].kind, "http");
   EXPECT_FALSE(ended[0].report.drained);
 }
 
@@ -124,6 +127,7 @@ TEST_P(KindDrainTest, ACallbackMayCancel) {
   DrainWorld world(GetParam(), options_);
   world.Open(200, "http");
   world.Open(70, "admin");
+  world.Open(100, "slow");
   world.BeginKind("http", plan_);
   world.BeginKind("admin", plan_);
   std::vector<size_t> heard;
@@ -133,6 +137,10 @@ TEST_P(KindDrainTest, ACallbackMayCancel) {
     if (++asks != which || !world.drain().DrainsAlone("http")) return;
     world.CancelKind("http");
     heard = HeardSoFar(&world);
+    DrainPlan slow;
+    slow.spread = slow.grace = absl::Hours(1);
+    slow.deadline = absl::Hours(4);
+    world.BeginKind("slow", slow);
   });
   world.RunWhileAlone("admin");
   world.RunFor(absl::Seconds(1));
@@ -140,6 +148,10 @@ TEST_P(KindDrainTest, ACallbackMayCancel) {
     if (world.lives()[i].kind != "http") continue;
     EXPECT_EQ(world.lives()[i].heard.size(), heard[i]);
   }
+  const auto told = std::count_if(world.lives().begin(), world.lives().end(), [](auto& life) {
+    return life.kind == "slow" && !life.heard.empty();
+  });
+  EXPECT_LE(told, 10);  // in a minute or two of an hour
 }
 
 TEST_P(KindDrainTest, TheDrainOfAllTakesItOverAndOnlyShortensIt) {
