@@ -120,8 +120,9 @@ class Listener {
   // Drains this listener alone, while the service serves on: its connections hear their goodbye,
   // are closed when idle, and cut at the deadline, as Options::drain says for its name, but without
   // the delay. Whoever connects meanwhile waits in the queue, also after the end: until
-  // CancelDrain(), or a successor, which knows nothing of this drain and serves him. Nobody is
-  // refused, so that a check that only connects takes the port for healthy.
+  // CancelDrain(), a successor, which knows nothing of this drain and serves him, or the end of the
+  // service, which serves him last (but with AcceptWith() zdd cannot). Nobody is refused, so that a
+  // check that only connects takes the port for healthy.
   //
   // `done` runs once, with `drained` true when the last connection has gone or the deadline is
   // over; false if it was cancelled, or the service itself began to drain (stop, upgrade): that

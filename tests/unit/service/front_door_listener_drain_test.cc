@@ -163,6 +163,18 @@ TEST_F(ListenerDrainTest, AStopTakesItOver) {
   EXPECT_EQ(report.drain.late, 0);
 }
 
+TEST_F(ListenerDrainTest, AStopServesWhoWaitedToo) {
+  Start();
+  ASSERT_OK(Drain());
+  done_.Get();
+  Client client(http_.address());
+  service_.Stop("enough");
+  Connection served = at_http_.Get();
+  EXPECT_NE(served.ticket.Asked(), Ask::kCloseNow);
+  End(std::move(served));
+  EXPECT_EQ(service_.Wait().drain.cut, 0);
+}
+
 TEST_F(ListenerDrainTest, ASecondStopHurriesWhatTheListenerBegan) {
   Options options = MakeOptions();
   options.drain.deadline = absl::Hours(2);
