@@ -113,5 +113,30 @@ TEST_P(ListenerDrainTest, WhoWaitsAtAListenerThatTheNextVersionDropsIsServedStil
   EXPECT_EQ(lineage.AwaitExit(first), 0);
 }
 
+TEST(MovingToADrainingListenerTest, WhoWouldMoveThereStaysAndSaysGoodbye) {
+  Lineage lineage({"listen http tcp://127.0.0.1:0", "drain_by_signal http", "format test/1",
+                   "deadline_ms 20000"});
+  const pid_t first = lineage.StartFirst();
+  LoadOptions options;
+  options.address = lineage.Address();
+  options.groups = {{.kind = LoadKind::kSlow, .connections = 32, .length = absl::Seconds(2)}};
+  options.timeout = kLong;
+  auto load = LoadClient::Start(options);
+  ASSERT_TRUE(load.ok()) << load.status();
+  EXPECT_TRUE((*load)->AwaitAllGroups(kLong));
+  lineage.Script({"version v2"});
+  lineage.Signal(first, SIGUSR2);
+  const pid_t second = lineage.Await("test.started").pid;
+  lineage.Await("phase.serving", second);
+  lineage.Signal(second, SIGUSR1);  // while most of those requests are in the first one's hands
+  lineage.Await("listener.draining", second);
+  const std::string report = lineage.Await("test.ended", first).message;
+  EXPECT_FALSE(absl::StrContains(report, "\"came_back\": 0,")) << report;
+  EXPECT_TRUE(absl::StrContains(report, "\"late\": 0,")) << report;
+  lineage.Signal(second, SIGHUP);
+  lineage.Await("listener.resumed", second);
+  ExpectNothingLost(load->get(), lineage);
+}
+
 }  // namespace
 }  // namespace zdd

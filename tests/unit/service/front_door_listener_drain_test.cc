@@ -238,6 +238,15 @@ TEST_F(ListenerDrainTest, WhoStaysUntilTheDeadlineIsCutAndNamed) {
   EXPECT_TRUE(events_->Has("drain.cut"));
 }
 
+TEST_F(ListenerDrainTest, TheLameDucksDelayIsNotForOneListener) {
+  Options options = MakeOptions();
+  options.drain.delay = absl::Hours(1);
+  options.drain.deadline = absl::Hours(2);
+  Start(std::move(options));
+  ASSERT_OK(Drain());
+  EXPECT_TRUE(done_.Get().drained);
+}
+
 // ---- Wrong calls
 
 TEST_F(ListenerDrainTest, WrongCallsAreToldWhatToDo) {
