@@ -21,6 +21,7 @@
 //   at EVENT FAULT                when it logs EVENT the first time; FAULT: kill, stop,
 //                                 stop_process or exit, done to itself
 //   events FIFO                   where each event goes, as a line "pid event message"
+//   drain_by_signal NAME          SIGUSR1 drains that listener, SIGHUP cancels it
 //   also NAME                     a second service of that name in the same process
 #ifndef TESTS_PROCESS_SCRIPT_H_
 #define TESTS_PROCESS_SCRIPT_H_

@@ -131,6 +131,23 @@ struct Running {
   std::vector<std::unique_ptr<zdd::Acceptor>> acceptors;
 };
 
+sigset_t DrainSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGUSR1);
+  sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
+// All threads block them.
+void DrainBySignal(zdd::Listener listener, zdd::Events* events) {
+  const sigset_t signals = DrainSignals();
+  for (int signal = 0; sigwait(&signals, &signal) == 0;) {
+    absl::Status status = signal == SIGUSR1 ? listener.Drain("signal") : listener.CancelDrain();
+    if (!status.ok()) events->Tell("test.refused", status.ToString());
+  }
+}
+
 int Die(zdd::Events* events, const absl::Status& status) {
   events->Tell("test.failed", status.ToString());
   return zdd::Fail(status);
@@ -214,6 +231,10 @@ int main(int argc, char** argv) {
   int uid = 0;
   if (absl::SimpleAtoi(script.Get("uid"), &uid) && setuid(uid) != 0) return 3;
 
+  if (script.Has("drain_by_signal")) {
+    const sigset_t signals = DrainSignals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  }
   Running first;
   Running second;
   if (absl::Status status = Begin(script, script.Get("name", "test"), events, &first);
@@ -228,6 +249,10 @@ int main(int argc, char** argv) {
   if (absl::Status status = first.service.Start(); !status.ok()) return Die(events, status);
   if (!script.Get("also").empty()) {
     if (absl::Status status = second.service.Start(); !status.ok()) return Die(events, status);
+  }
+  for (const zdd::Listener& listener : first.listeners) {
+    if (listener.name() != script.Get("drain_by_signal")) continue;
+    std::thread(DrainBySignal, listener, events).detach();
   }
   std::vector<std::thread> threads;
   if (script.Get("mode") == "pull" && fail != "no_accept") {

@@ -41,7 +41,7 @@ Ask ToTell(const TicketSlot& slot, bool busy) {
 }
 
 // True if `ask` needs no second look.
-bool DoFromOutside(const TicketSlot& slot, Ask ask, AskTally* tally) {
+bool DoFromOutside(TicketCore* core, const TicketSlot& slot, Ask ask) {
   if (slot.fd < 0 || ask < Ask::kCloseWhenIdle) return true;
   const OutsideClose result =
       ask == Ask::kCloseNow ? CloseNow(slot.fd, slot.cookie) : CloseQuiet(slot.fd, slot.cookie);
@@ -49,10 +49,10 @@ bool DoFromOutside(const TicketSlot& slot, Ask ask, AskTally* tally) {
     case OutsideClose::kDone:
       return true;
     case OutsideClose::kRaced:
-      ++tally->raced;
+      core->tally().LostRace(slot.kind.load(std::memory_order_relaxed));
       return true;
     case OutsideClose::kStranger:
-      ++tally->strangers;
+      core->tally().OutlivedFd(slot.kind.load(std::memory_order_relaxed));
       return true;
     case OutsideClose::kNotQuiet:
       return false;
@@ -60,7 +60,7 @@ bool DoFromOutside(const TicketSlot& slot, Ask ask, AskTally* tally) {
   return true;
 }
 
-void AskPinned(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally) {
+void AskPinned(TicketCore* core, TicketSlot* slot, const Reach& reach) {
   if (IsMoving(*slot)) return;
   const bool busy = IsBusy(*slot);
   const Ask level = std::max(LevelOf(*slot), DueFor(*core, *slot, reach, busy));
@@ -70,14 +70,14 @@ void AskPinned(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally*
   if (HasCallback(*slot)) {
     slot->told.store(static_cast<uint8_t>(ask), std::memory_order_relaxed);
     core->RunCallback(slot, ask);
-  } else if (DoFromOutside(*slot, ask, tally)) {
+  } else if (DoFromOutside(core, *slot, ask)) {
     slot->done.store(static_cast<uint8_t>(ask), std::memory_order_relaxed);
   }
 }
 
 }  // namespace
 
-void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally) {
+void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach) {
   const uint8_t life = slot->life.load(std::memory_order_acquire);
   if (life == TicketFlags::kFree || (life & TicketFlags::kMoving) != 0) return;
   const bool busy = IsBusy(*slot);
@@ -86,7 +86,7 @@ void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* 
       ToTell(*slot, busy) <= CarriedOut(*slot)) {
     return;
   }
-  core->WithPin(slot, [=] { AskPinned(core, slot, reach, tally); });
+  core->WithPin(slot, [=] { AskPinned(core, slot, reach); });
 }
 
 AskedToMove AskToMove(TicketCore* core, TicketSlot* slot) {

@@ -5,24 +5,14 @@
 #ifndef ZDD_DRAIN_ASKING_H_
 #define ZDD_DRAIN_ASKING_H_
 
-#include <array>
-#include <cstdint>
-
 #include "zdd/drain/reach.h"
 #include "zdd/drain/ticket_core.h"
 
 namespace zdd {
 
-// What came of asking some tickets.
-struct AskTally {
-  std::array<int64_t, kDrainClassesMax> live = {};  // seen alive, by class
-  int64_t raced = 0;                                // closed from outside just when bytes came in
-  int64_t strangers = 0;  // the fd was no longer this ticket's socket: not touched
-};
-
 // Asks the ticket in `slot`, if there is one, what `reach` says is due and it has not heard. A busy
 // one is never asked to close when idle; it is looked at again in the next pass.
-void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach, AskTally* tally);
+void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach);
 
 // Asks the ticket in `slot` to move, if it has not been asked anything yet.
 enum class AskedToMove {

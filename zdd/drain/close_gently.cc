@@ -42,6 +42,7 @@ LingerResult Linger(int fd, const LingerLimits& limits) {
 LingerResult CloseGently(OwnedFd fd, Ticket ticket, LingerLimits limits) {
   ticket.SetBusy(true);  // else a drain could end our reading from outside
   const LingerResult result = Linger(fd.get(), limits);
+  if (result.discarded > 0) ticket.CountLostRace();
   ticket.Reset();
   fd.Reset();
   return result;

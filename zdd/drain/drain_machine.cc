@@ -47,7 +47,11 @@ absl::string_view DrainStateName(DrainState state) {
 }
 
 void DrainMachine::Begin(const DrainPlan& plan, Instant now, bool goodbye) {
-  if (state_ != DrainState::kServing) return;
+  if (state_ == DrainState::kDrained) return;
+  if (state_ != DrainState::kServing) {
+    asked_cut_ = std::min(asked_cut_, now + plan.deadline - plan.cut_spread);
+    return;
+  }
   plan_ = plan;
   goodbye_ = goodbye;
   state_ = DrainState::kDelay;
@@ -116,7 +120,7 @@ const Reach& DrainMachine::BeginPass(Instant now) {
 }
 
 void DrainMachine::EndPass(Instant now) {
-  if (state_ == DrainState::kDelay || state_ == DrainState::kDrained) return;
+  if (state_ <= DrainState::kDelay || state_ == DrainState::kDrained) return;
   if (pass_.reach.cut == Reach::kAll) cut_done_ = std::min(cut_done_, now);
   pass_.awake = awake_ + std::max(absl::ZeroDuration(), now - last_);
   // A pass that told nobody new is of interest for late tickets only: 64 marks in a grace will do.

@@ -53,8 +53,9 @@ absl::string_view DrainStateName(DrainState state);  // "waiting"
 
 class DrainMachine {
  public:
-  // A second call changes nothing. Without `goodbye` nothing is asked before the cut. REQUIRES: the
-  // plan fits (see Fitted); its classes are not looked at.
+  // Of a second call the deadline counts, if it is the earlier one, and nothing else. Without
+  // `goodbye` nothing is asked before the cut. REQUIRES: the plan fits (see Fitted); its classes
+  // are not looked at.
   void Begin(const DrainPlan& plan, Instant now, bool goodbye = true);
 
   // The waves stand still, since the tickets are being moved: until Resume(), or until only `grace`

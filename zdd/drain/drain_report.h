@@ -1,6 +1,6 @@
 // DrainProgress says how a drain stands, DrainReport how it went. Plain data.
 //
-// When drained: entered == finished + moved + closed + cut + late.
+// entered == ended() + those that are still there, which when drained are `late`.
 //
 // Threads: values.
 #ifndef ZDD_DRAIN_DRAIN_REPORT_H_
@@ -23,11 +23,15 @@ struct Straggler {
   bool busy = false;
 };
 
-struct TicketCounts {
+// How many are there.
+struct KindCounts {
   int64_t total = 0;
   int64_t busy = 0;
   int64_t idle = 0;
-  std::map<std::string, int64_t> by_kind;
+};
+
+struct TicketCounts : KindCounts {
+  std::map<std::string, KindCounts> by_kind;
 };
 
 struct DrainReport {
@@ -46,8 +50,10 @@ struct DrainReport {
   int64_t closed = 0;    // left after their goodbye
   int64_t cut = 0;       // left after they were told to close now
   int64_t late = 0;      // still there at the end, or entered after it
-  // Closed when idle, but bytes came in between the last look and the close: this request may have
-  // got no answer.
+  // Closed when idle since zdd asked for it (kCloseWhenIdle), just when the client sent: such a
+  // request was not processed, and may be repeated. Counted by zdd where it closes itself, by
+  // CloseGently(), and by servers that call Ticket::CountLostRace(). What a client sends after a
+  // response that said it would be the last does not count, nor what is cut.
   int64_t lost_race = 0;
   // Connections that were to move and came back: refused, or not acknowledged in time.
   int64_t came_back = 0;
@@ -55,15 +61,25 @@ struct DrainReport {
   // that number now.
   int64_t outlived_fd = 0;
 
+  int64_t ended() const { return finished + moved + closed + cut; }
+
   std::vector<Straggler> stragglers;  // still there at the end, oldest first
   std::vector<Straggler> at_cut;      // there when the first of them was cut, oldest first
 };
 
+// A moment of a drain, or of a service that does not drain: then only `now` and `oldest` say
+// something.
 struct DrainProgress {
-  std::string state;  // "serving", "delay", "asking", "waiting", "cutting", "drained"
+  static constexpr int kOldestMax = 10;
+
+  std::string state = "serving";  // or "delay", "asking", "waiting", "cutting", "drained"
   TicketCounts now;
-  absl::Duration expected;  // until the last idle one is closed: the end, if nobody is busy then
-  absl::Duration at_most;   // until the drain ends in any case
+  std::vector<Straggler> oldest;  // of those that are there, oldest first
+  double ended_per_second = 0;    // over the last 5 s: finished, moved, closed or cut
+  // Until the end, estimated: by the plan as long as idle ones are still to be asked, else (they
+  // move, or busy ones are waited for) by the rate.
+  absl::Duration expected;
+  absl::Duration at_most;  // until the drain ends in any case
   DrainReport so_far;
 };
 

@@ -42,7 +42,10 @@ bool Lingerer::Read(Lingering* lingering) {
 }
 
 Lingerer::ByNumber::iterator Lingerer::Close(ByNumber::iterator lingering) {
-  if (lingering->second.discarded > 0) ++lost_race_;
+  if (lingering->second.discarded > 0) {
+    ++lost_race_;
+    lingering->second.ticket.CountLostRace();
+  }
   // The server may have kept a duplicate, and then close() would not end the watch (epoll(7), Q6).
   if (epoll_.valid()) {
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, lingering->second.fd.get(), nullptr);

@@ -60,7 +60,7 @@ void MigrateWave::Add(const Kinds& more) {
 
 // From then on tickets are not born asked any more.
 MigrateWave::~MigrateWave() {
-  for (int kind = 0; kind < TicketCore::kKindsMax; ++kind) {
+  for (int kind = 0; kind < kKindsMax; ++kind) {
     if (kinds_[kind]) core_->SetMoving(static_cast<uint8_t>(kind), 0);
   }
 }
@@ -101,7 +101,7 @@ bool MigrateWave::Collect(Instant now) {
 // From here on tickets of this bucket are born asked.
 void MigrateWave::FinishBucket(Instant now) {
   if (bucket_ >= 0) passed_ |= uint64_t{1} << bucket_;
-  for (int kind = 0; kind < TicketCore::kKindsMax; ++kind) {
+  for (int kind = 0; kind < kKindsMax; ++kind) {
     if (!kinds_[kind]) continue;
     core_->SetMoving(static_cast<uint8_t>(kind), passed_);
     core_->SignalAsked(static_cast<uint8_t>(kind), passed_);

@@ -18,20 +18,18 @@
 #define ZDD_DRAIN_MIGRATE_WAVE_H_
 
 #include <array>
-#include <bitset>
 #include <cstdint>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "zdd/base/time.h"
 #include "zdd/drain/ticket_core.h"
+#include "zdd/drain/ticket_tally.h"
 
 namespace zdd {
 
 class MigrateWave {
  public:
-  using Kinds = std::bitset<TicketCore::kKindsMax>;
-
   static constexpr absl::Duration kPatience = absl::Seconds(1);
   // Tickets that came since the last walk are looked for so often.
   static constexpr absl::Duration kCollectPeriod = absl::Milliseconds(100);

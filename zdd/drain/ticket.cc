@@ -12,6 +12,10 @@ int Ticket::AskedFd() {
   return flags_ == nullptr ? -1 : core_->AskedFd(static_cast<TicketSlot*>(flags_));
 }
 
+void Ticket::CountLostRace() {
+  if (flags_ != nullptr) core_->CountLostRace(static_cast<TicketSlot*>(flags_));
+}
+
 void Ticket::Migrate(OwnedFd fd, std::string state) && {
   if (flags_ == nullptr) return;
   TicketFlags* const flags = std::exchange(flags_, nullptr);

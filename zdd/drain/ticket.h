@@ -92,6 +92,11 @@ class [[nodiscard]] Ticket {
   // no descriptors left, or the ticket is empty.
   int AskedFd();
 
+  // For a server that closes gently by itself: a request came after it had ended its direction, and
+  // nobody will answer it. Counts as `lost_race` in the report if zdd had asked for that close
+  // (kCloseWhenIdle), else not. CloseGently() does this.
+  void CountLostRace();
+
   // Runs `callback` on zdd's loop for each ask from now on, and soon for the highest one so far: at
   // most once for each (kMigrate anew by a later upgrade, after one that was rolled back), in
   // rising order, never after the ticket's end and never inside this call. It must not block. It

@@ -79,6 +79,7 @@ void TicketCore::LeaveSlowly(TicketSlot* slot, uint8_t mode) {
     WaitWhile(slot->pin);
   }
   const uint8_t level = slot->level.load(std::memory_order_relaxed);
+  const uint8_t kind = slot->kind.load(std::memory_order_relaxed);
   // A copy of the fd that the other process has not closed yet, or never will since it is frozen,
   // would hold back the end of file which our close() means.
   if (slot->adopted.load(std::memory_order_relaxed) != 0) HalfClose(slot->fd, slot->cookie);
@@ -88,7 +89,8 @@ void TicketCore::LeaveSlowly(TicketSlot* slot, uint8_t mode) {
   } else {
     held->ended = true;
   }
-  CountLeft(mine, level, mode);
+  if ((mode & kDraining) != 0) tally_.Left(kind, level);
+  CountLeft(mine, mode);
   if ((mode & kDraining) != 0) Wake();  // `this` lives: the thread's magazine holds it
 }
 
@@ -99,6 +101,12 @@ void TicketCore::PutClean(Magazine* mine, TicketSlot* slot) {
   slot->has_callback.store(0, std::memory_order_relaxed);
   slot->adopted.store(0, std::memory_order_relaxed);
   Put(mine, slot);
+}
+
+void TicketCore::CountLostRace(TicketSlot* slot) {
+  const auto level = static_cast<Ask>(slot->level.load(std::memory_order_relaxed));
+  if (level != Ask::kCloseWhenIdle) return;
+  tally_.LostRace(slot->kind.load(std::memory_order_relaxed));
 }
 
 // ---- Moving
@@ -131,6 +139,7 @@ void TicketCore::SetMigrateSink(MigrateSink sink) {
 
 // `done` keeps that it was asked to move.
 void TicketCore::Revive(TicketSlot* slot, int fd, Ask level) {
+  tally_.CameBack(slot->kind.load(std::memory_order_relaxed));
   slot->fd = fd;
   const auto old = static_cast<Ask>(slot->level.load(std::memory_order_relaxed));
   if (old >= Ask::kGoodbye) level = std::max(level, old);
@@ -275,13 +284,14 @@ void TicketCore::SignalAsked(uint8_t kind, uint64_t buckets) {
   }
 }
 
-void TicketCore::UnsignalAsked(uint8_t kind) {
+// The same eventfds, since tickets that live on poll them.
+void TicketCore::ForgetAsked(uint8_t kind) {
   MutexLock lock(&asking_mutex_);
   signalled_[kind] = 0;
   for (int i = 0; i < kBuckets; ++i) {
+    eventfd_t signalled;
     auto fd = asked_fds_.find(kind * kBuckets + i);
-    eventfd_t count = 0;
-    if (fd != asked_fds_.end() && fd->second.valid()) eventfd_read(fd->second.get(), &count);
+    if (fd != asked_fds_.end() && fd->second.valid()) eventfd_read(fd->second.get(), &signalled);
   }
 }
 

@@ -30,6 +30,7 @@
 #include "zdd/drain/ask.h"
 #include "zdd/drain/reach.h"
 #include "zdd/drain/ticket_slab.h"
+#include "zdd/drain/ticket_tally.h"
 
 namespace zdd {
 
@@ -37,7 +38,6 @@ class TicketCore : public TicketSlab {
  public:
   // AskedFds are shared by the tickets of one kind and bucket: 1/64 of all places.
   static constexpr int kBuckets = 64;
-  static constexpr int kKindsMax = 256;
 
   using MigrateSink = absl::AnyInvocable<void(TicketSlot* slot, OwnedFd fd, std::string state)>;
 
@@ -62,8 +62,10 @@ class TicketCore : public TicketSlab {
       return LeaveSlowly(slot, now);
     }
     Put(mine, slot);
-    CountLeft(mine, /*level=*/0, now);
+    CountLeft(mine, now);
   }
+  // See Ticket.
+  void CountLostRace(TicketSlot* slot);
   void OnAsk(TicketSlot* slot, absl::AnyInvocable<void(Ask)> callback);
   int AskedFd(const TicketSlot* slot);
   void Migrate(TicketSlot* slot, OwnedFd fd, std::string state);
@@ -105,8 +107,8 @@ class TicketCore : public TicketSlab {
   void Arm();
   // All tickets of that kind in these buckets (a bit for each) have been asked.
   void SignalAsked(uint8_t kind, uint64_t buckets);
-  // Nothing is asked of that kind any more: their AskedFds are as they were at first.
-  void UnsignalAsked(uint8_t kind);
+  // What they were asked counts no more: their AskedFds are unreadable again.
+  void ForgetAsked(uint8_t kind);
   std::vector<TicketSlot*> TakeWaiting();
 
   // Takes the pin (waiting for a callback that is being replaced), runs `use` if the slot is live,
@@ -119,6 +121,8 @@ class TicketCore : public TicketSlab {
 
   // Within WithPin: runs the slot's callback with `ask`. REQUIRES: it has one.
   void RunCallback(TicketSlot* slot, Ask ask);
+
+  TallyByKind& tally() { return tally_; }
 
   void SetCoarseTime(Instant now);
   Instant Now() const { return clock_(); }
@@ -171,6 +175,8 @@ class TicketCore : public TicketSlab {
   std::array<BornWith, kDrainClassesMax> born_with_;
   std::array<std::atomic<uint8_t>, kKindsMax> class_of_ = {};
   std::array<std::atomic<uint64_t>, kKindsMax> moving_ = {};
+
+  TallyByKind tally_;
 
   // True: the next event wakes. Both sides exchange it, so that whoever finds it false has written
   // what the drain will read after setting it.

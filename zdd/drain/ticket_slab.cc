@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -19,10 +18,6 @@ struct TicketSlab::Held {
   std::shared_ptr<TicketSlab> slab;
   Magazine* magazine;
 };
-
-int64_t TicketSums::left_total() const {
-  return std::accumulate(left.begin(), left.end(), int64_t{0});
-}
 
 TicketSlab::TicketSlab() {
   if (!RegisterProcessFence()) mode_.store(kFenced, std::memory_order_relaxed);
@@ -144,9 +139,7 @@ TicketSums TicketSlab::Sums() const {
 TicketSums TicketSlab::SumsLocked() const {
   TicketSums sums;
   for (const auto& magazine : magazines_) {
-    for (size_t i = 0; i < sums.left.size(); ++i) {
-      sums.left[i] += magazine->left[i].load(std::memory_order_acquire);
-    }
+    sums.left += magazine->left.load(std::memory_order_acquire);
   }
   for (const auto& magazine : magazines_) {
     sums.entered += magazine->entered.load(std::memory_order_acquire);
@@ -188,9 +181,9 @@ int64_t TicketSlab::LiveSlots() const {
   return live;
 }
 
-void TicketSlab::CountLeftOfClosed(Magazine* mine, uint8_t level) {
+void TicketSlab::CountLeftOfClosed(Magazine* mine) {
   MutexLock lock(&mutex_);
-  Increment(&mine->left[level]);
+  Increment(&mine->left);
   if (SumsLocked().live() == 0 && !freed_) FreeSlots();
 }
 

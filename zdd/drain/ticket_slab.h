@@ -11,7 +11,6 @@
 #ifndef ZDD_DRAIN_TICKET_SLAB_H_
 #define ZDD_DRAIN_TICKET_SLAB_H_
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -47,10 +46,9 @@ static_assert(sizeof(TicketSlot) == 64);
 // Since the slab was made. Exact once all threads rest.
 struct TicketSums {
   int64_t entered = 0;
-  std::array<int64_t, kAskCount> left = {};  // by the highest ask that each had got
+  int64_t left = 0;
 
-  int64_t left_total() const;
-  int64_t live() const { return entered - left_total(); }
+  int64_t live() const { return entered - left; }
 };
 
 class TicketSlab : public std::enable_shared_from_this<TicketSlab> {
@@ -64,7 +62,7 @@ class TicketSlab : public std::enable_shared_from_this<TicketSlab> {
     TicketSlab* const slab;
     // Counted by this thread alone, with release; read by Sums() with acquire.
     std::atomic<int64_t> entered{0};
-    std::array<std::atomic<int64_t>, kAskCount> left = {};
+    std::atomic<int64_t> left{0};
     // A ring, not a stack: taking and putting touch different words, so that neither waits for what
     // the other has just written.
     uint32_t taken = 0;
@@ -116,9 +114,9 @@ class TicketSlab : public std::enable_shared_from_this<TicketSlab> {
 
   // Counts a ticket as left. In the mode kClosed the slots may be gone when it returns: nothing of
   // them may be touched after it.
-  void CountLeft(Magazine* mine, uint8_t level, uint8_t mode) {
-    if ((mode & kClosed) != 0) return CountLeftOfClosed(mine, level);
-    Increment(&mine->left[level]);
+  void CountLeft(Magazine* mine, uint8_t mode) {
+    if ((mode & kClosed) != 0) return CountLeftOfClosed(mine);
+    Increment(&mine->left);
   }
 
   // To be read after the slot was marked free. Without an order of its own: what pairs with SetMode
@@ -167,7 +165,7 @@ class TicketSlab : public std::enable_shared_from_this<TicketSlab> {
   void AddChunk(Magazine* mine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Spill(Magazine* mine);
   void ToDepot(TicketSlot* slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void CountLeftOfClosed(Magazine* mine, uint8_t level);
+  void CountLeftOfClosed(Magazine* mine);
   int64_t LiveSlots() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   TicketSums SumsLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FreeSlots() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

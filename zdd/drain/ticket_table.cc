@@ -45,23 +45,27 @@ void TicketTable::ForEachLive(absl::FunctionRef<void(TicketSlot&)> look) const {
   }
 }
 
-TicketCounts TicketTable::Count() const {
-  TicketCounts counts;
-  std::array<int64_t, kKindsMax> by_kind = {};
+TicketCounts TicketTable::Count(const Kinds& kinds) const {
+  std::array<KindCounts, kKindsMax> by_kind = {};
   ForEachLive([&](const TicketSlot& slot) {
-    ++counts.total;
-    if ((slot.life.load(std::memory_order_relaxed) & TicketFlags::kBusy) != 0) ++counts.busy;
-    ++by_kind[slot.kind.load(std::memory_order_relaxed)];
+    KindCounts& its = by_kind[slot.kind.load(std::memory_order_relaxed)];
+    const bool busy = (slot.life.load(std::memory_order_relaxed) & TicketFlags::kBusy) != 0;
+    ++its.total;
+    ++(busy ? its.busy : its.idle);
   });
-  counts.idle = counts.total - counts.busy;
+  TicketCounts counts;
   MutexLock lock(&mutex_);
-  for (size_t i = 0; i < kinds_.size(); ++i) {
-    if (by_kind[i] > 0) counts.by_kind[kinds_[i]] = by_kind[i];
+  for (size_t i = 0; i < kKindsMax; ++i) {
+    if (by_kind[i].total == 0 || !kinds[i]) continue;
+    counts.total += by_kind[i].total;
+    counts.busy += by_kind[i].busy;
+    counts.idle += by_kind[i].idle;
+    if (i < kinds_.size()) counts.by_kind[kinds_[i]] = by_kind[i];
   }
   return counts;
 }
 
-std::vector<Straggler> TicketTable::Oldest(int count_max) const {
+std::vector<Straggler> TicketTable::Oldest(int count_max, const Kinds& kinds) const {
   struct Found {
     int64_t entered_ns;
     TicketSlot* slot;
@@ -69,6 +73,7 @@ std::vector<Straggler> TicketTable::Oldest(int count_max) const {
   };
   std::vector<Found> oldest;  // a heap: the youngest of them in front
   ForEachLive([&](TicketSlot& slot) {
+    if (!kinds[slot.kind.load(std::memory_order_relaxed)]) return;
     oldest.push_back({slot.entered_ns.load(std::memory_order_relaxed), &slot});
     std::push_heap(oldest.begin(), oldest.end());
     if (oldest.size() <= static_cast<size_t>(count_max)) return;
@@ -106,23 +111,23 @@ void TicketTable::BeginDraining() {
   core_->SetMode(TicketSlab::kDraining);
 }
 
-void TicketTable::AskChunk(int chunk, const Reaches& reaches, AskTally* tally) {
+void TicketTable::AskChunk(int chunk, const Reaches& reaches, Seen* seen) {
   TicketSlot* slots = core_->chunk(chunk);
   for (int i = 0; i < kSlots; ++i) {
     const uint8_t life = slots[i].life.load(std::memory_order_acquire);
     if (life == TicketFlags::kFree) continue;
-    ++tally->live[core_->ClassOf(slots[i])];
-    AskIfDue(core_.get(), &slots[i], reaches[core_->ClassOf(slots[i])], tally);
+    ++(*seen)[core_->ClassOf(slots[i])];
+    AskIfDue(core_.get(), &slots[i], reaches[core_->ClassOf(slots[i])]);
   }
 }
 
-bool TicketTable::AskWaiting(const Reaches& reaches, AskTally* tally) {
+bool TicketTable::AskWaiting(const Reaches& reaches) {
   const std::vector<TicketSlot*> more = core_->TakeWaiting();
   waiting_.insert(waiting_.end(), more.begin(), more.end());
   for (int i = 0; i < kSlots && !waiting_.empty(); ++i) {
     TicketSlot* slot = waiting_.front();
     waiting_.pop_front();
-    AskIfDue(core_.get(), slot, reaches[core_->ClassOf(*slot)], tally);
+    AskIfDue(core_.get(), slot, reaches[core_->ClassOf(*slot)]);
   }
   return !waiting_.empty();
 }
@@ -167,8 +172,8 @@ absl::Duration TicketTable::AgeOf(const Ticket& ticket) const {
   return Now() - absl::Nanoseconds(slot->entered_ns.load(std::memory_order_relaxed));
 }
 
-// In the books it counts by this level; the sum of those that moved is the drain's.
 void TicketTable::EndMoved(Ticket ticket) {
+  core_->tally().Moved(KindOf(ticket));
   auto* slot = static_cast<TicketSlot*>(ticket.flags_);
   slot->level.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);
   slot->adopted.store(0, std::memory_order_relaxed);  // it goes on elsewhere
@@ -191,7 +196,7 @@ void TicketTable::WithdrawMove(uint8_t kind) {
       }
     });
   });
-  core_->UnsignalAsked(kind);
+  core_->ForgetAsked(kind);
 }
 
 void TicketTable::Revive(const Ticket& ticket, int fd, Ask level) {

@@ -15,6 +15,7 @@
 #ifndef ZDD_DRAIN_TICKET_TABLE_H_
 #define ZDD_DRAIN_TICKET_TABLE_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -31,13 +32,12 @@
 #include "zdd/drain/reach.h"
 #include "zdd/drain/ticket.h"
 #include "zdd/drain/ticket_core.h"
+#include "zdd/drain/ticket_tally.h"
 
 namespace zdd {
 
 class TicketTable {
  public:
-  static constexpr int kKindsMax = TicketCore::kKindsMax;
-
   // The arguments are for tests: virtual time, and asks in an order that can be repeated.
   static std::shared_ptr<TicketTable> Create(Instant (*clock)() = &MonotonicNow,
                                              uint32_t first_place = TicketCore::RandomPlace());
@@ -62,9 +62,12 @@ class TicketTable {
 
   TicketSums Sums() const { return core_->Sums(); }
 
+  // What became of tickets of these kinds while this table drained.
+  TicketTally Tally(const Kinds& kinds) const { return core_->tally().Of(kinds); }
+
   // These walk over everything: 1 ms for 100,000. Oldest first.
-  TicketCounts Count() const;
-  std::vector<Straggler> Oldest(int count_max) const;
+  TicketCounts Count(const Kinds& kinds = Kinds().set()) const;
+  std::vector<Straggler> Oldest(int count_max, const Kinds& kinds = Kinds().set()) const;
 
   // What Ticket::Migrate gives goes to `sink`: on any thread, under a lock of its own; it must only
   // pass it on. Without one such connections are closed.
@@ -100,17 +103,24 @@ class TicketTable {
   // From now on the next event wakes, once. What happened before this call is seen after it.
   void Arm() { core_->Arm(); }
 
+  // How many tickets were seen alive, by class.
+  using Seen = std::array<int64_t, kDrainClassesMax>;
+
   // Asks each ticket of one chunk of 64 what is due and it has not heard.
   int chunk_count() const { return core_->chunk_count(); }
-  void AskChunk(int chunk, const Reaches& reaches, AskTally* tally);
+  void AskChunk(int chunk, const Reaches& reaches, Seen* seen);
 
   // The same for those who are to be asked out of turn (a callback set late, a late entry): about
   // one chunk's worth. True if there are more.
-  bool AskWaiting(const Reaches& reaches, AskTally* tally);
+  bool AskWaiting(const Reaches& reaches);
 
   // After a full walk with `reach` for the tickets of `drain_class`: makes the AskedFds readable
   // whose tickets have all been asked.
   void SignalAsked(uint8_t drain_class, const Reach& reach);
+
+  // A drain of that kind is over before the service's: what was asked holds for those who heard it,
+  // and for nobody who enters.
+  void ForgetAsked(uint8_t kind) { core_->ForgetAsked(kind); }
 
  private:
   void ForEachLive(absl::FunctionRef<void(TicketSlot&)> look) const;

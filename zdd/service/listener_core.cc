@@ -198,6 +198,11 @@ void ListenerCore::SetPaused(bool paused) {
   Apply(nullptr);
 }
 
+void ListenerCore::SetDraining(bool draining, Task stopped) {
+  draining_ = draining;
+  Apply(std::move(stopped));
+}
+
 void ListenerCore::SetAccepts(Accepts accepts, bool exclusive) {
   if (closed_ || (accepts == accepts_ && exclusive == serves_exclusive_)) return;
   accepts_ = accepts;
@@ -213,7 +218,8 @@ void ListenerCore::Apply(Task stopped) {
     const bool wanted = accepts_ == Accepts::kAll ||
                         (accepts_ == Accepts::kUnclaimed && !socket.claimed && !socket.borrowed);
     const bool ours = !options_.exclusive || serves_exclusive_;
-    if (wanted && ours && !paused_ && !closed_) active.push_back({socket.index, socket.fd.get()});
+    const bool open = !paused_ && !draining_ && !closed_;
+    if (wanted && ours && open) active.push_back({socket.index, socket.fd.get()});
   }
   if (mode_ != nullptr) {
     mode_->SetSockets(std::move(active), std::move(stopped));

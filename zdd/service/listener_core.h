@@ -72,6 +72,10 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   Ticket Enter(int fd) { return enter_(fd); }
   void Pause(bool paused);  // any thread
 
+  // It accepts nothing, paused or not. `stopped` runs when no accept can follow.
+  void SetDraining(bool draining, Task stopped = nullptr);
+  bool draining() const { return draining_; }
+
   // Live migration (ListenOptions::migration_format).
   bool migrates() const { return !options_.migration_format.empty(); }
   bool Reads(absl::string_view format) const;
@@ -132,6 +136,7 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   Accepts accepts_ = Accepts::kNone;
   bool serves_exclusive_ = false;
   bool paused_ = false;
+  bool draining_ = false;
   bool closed_ = false;
   std::string told_;  // what was last told of a lost file
 };

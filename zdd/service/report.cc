@@ -48,6 +48,12 @@ Json ToJson(const Straggler& straggler) {
           {"busy", straggler.busy}};
 }
 
+Json ToJson(const std::vector<Straggler>& stragglers) {
+  Json json = Json::array();
+  for (const Straggler& straggler : stragglers) json.push_back(ToJson(straggler));
+  return json;
+}
+
 Json ToJson(const DrainReport& drain) {
   Json json = {{"reason", drain.reason},
                {"drained", drain.drained},
@@ -60,13 +66,15 @@ Json ToJson(const DrainReport& drain) {
                {"cut", drain.cut},
                {"late", drain.late},
                {"lost_race", drain.lost_race},
+               {"outlived_fd", drain.outlived_fd},
                {"adjustments", drain.adjustments}};
-  json["stragglers"] = Json::array();
-  for (const Straggler& straggler : drain.stragglers)
-    json["stragglers"].push_back(ToJson(straggler));
-  json["at_cut"] = Json::array();
-  for (const Straggler& straggler : drain.at_cut) json["at_cut"].push_back(ToJson(straggler));
+  json["stragglers"] = ToJson(drain.stragglers);
+  json["at_cut"] = ToJson(drain.at_cut);
   return json;
+}
+
+Json ToJson(const KindCounts& counts) {
+  return {{"total", counts.total}, {"busy", counts.busy}, {"idle", counts.idle}};
 }
 
 std::string Named(const GenerationInfo& info) {
@@ -117,6 +125,43 @@ std::string CutText(const DrainReport& drain) {
     absl::StrAppend(&text, "; stayed: ", NamesOf(drain.stragglers, drain.late));
   }
   return text;
+}
+
+std::string ProgressText(const DrainProgress& progress) {
+  const DrainReport& so_far = progress.so_far;
+  std::string text = absl::StrFormat("drain (%s) %s: %d of %d are left (%d busy, %d idle",
+                                     so_far.reason, progress.state, progress.now.total,
+                                     so_far.entered, progress.now.busy, progress.now.idle);
+  for (const auto& [kind, counts] : progress.now.by_kind) {
+    absl::StrAppend(&text, "; ", kind, " ", counts.total);
+  }
+  absl::StrAppendFormat(&text, "); %d finished, %d moved, %d closed, %d cut", so_far.finished,
+                        so_far.moved, so_far.closed, so_far.cut);
+  if (so_far.came_back > 0) absl::StrAppend(&text, ", ", so_far.came_back, " came back");
+  if (so_far.lost_race > 0) absl::StrAppend(&text, ", ", so_far.lost_race, " lost a race");
+  const auto tenths = [](absl::Duration time) {
+    return absl::FormatDuration(absl::Trunc(time, absl::Milliseconds(100)));
+  };
+  absl::StrAppendFormat(&text, "; %.1f end per second; the last in about %s, %s at most",
+                        progress.ended_per_second, tenths(progress.expected),
+                        tenths(progress.at_most));
+  if (progress.oldest.empty()) return text;
+  return absl::StrCat(
+      text, "; oldest: ", NamesOf(progress.oldest, static_cast<int64_t>(progress.oldest.size())));
+}
+
+std::string ProgressJson(const DrainProgress& progress) {
+  Json now = ToJson(static_cast<const KindCounts&>(progress.now));
+  now["by_kind"] = Json::object();
+  for (const auto& [kind, counts] : progress.now.by_kind) now["by_kind"][kind] = ToJson(counts);
+  const Json json = {{"state", progress.state},
+                     {"now", now},
+                     {"ended_per_second", progress.ended_per_second},
+                     {"expected_ms", Milliseconds(progress.expected)},
+                     {"at_most_ms", Milliseconds(progress.at_most)},
+                     {"oldest", ToJson(progress.oldest)},
+                     {"so_far", ToJson(progress.so_far)}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string Report::ToJson() const {

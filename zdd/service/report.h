@@ -71,6 +71,13 @@ struct Report {
 // tcp://192.0.2.7:4711 (busy, 32s old)". Empty if it did so to nobody.
 std::string CutText(const DrainReport& drain);
 
+// For a log, in one line: how many are left of how many, what became of the others, when the end is
+// expected, and the oldest of those that are left.
+std::string ProgressText(const DrainProgress& progress);
+
+// For a health endpoint or a tool; as Report::ToJson().
+std::string ProgressJson(const DrainProgress& progress);
+
 }  // namespace zdd
 
 #endif  // ZDD_SERVICE_REPORT_H_

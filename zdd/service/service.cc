@@ -1,6 +1,8 @@
 #include "zdd/service/service.h"
 
 #include <cstdio>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -42,6 +44,11 @@ absl::Status EmptyListener(absl::string_view call) {
   return EmptyHandle(call, "Listener", "Listen()");
 }
 
+absl::Status ListenerWithoutService(const std::string& name) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("listener \"", name, "\": its service was destroyed"));
+}
+
 }  // namespace
 
 absl::optional<Connection> Listener::Accept() {
@@ -72,6 +79,26 @@ void Listener::Pause() {
 void Listener::Resume() {
   if (core_ == nullptr) return;
   core_->Pause(false);
+}
+
+absl::Status Listener::Drain(absl::string_view reason,
+                             absl::AnyInvocable<void(const DrainReport&)> done) {
+  if (core_ == nullptr) return EmptyListener("Drain()");
+  const std::shared_ptr<ServiceCore> service = service_.lock();
+  if (service == nullptr) return ListenerWithoutService(core_->name());
+  return service->DrainListener(core_->name(), reason, std::move(done));
+}
+
+absl::Status Listener::CancelDrain() {
+  if (core_ == nullptr) return EmptyListener("CancelDrain()");
+  const std::shared_ptr<ServiceCore> service = service_.lock();
+  if (service == nullptr) return ListenerWithoutService(core_->name());
+  return service->CancelDrain(core_->name());
+}
+
+DrainProgress Listener::Progress() const {
+  const std::shared_ptr<ServiceCore> service = service_.lock();
+  return service == nullptr ? DrainProgress() : service->ListenerProgress(core_->name());
 }
 
 Address Listener::address() const {
@@ -108,7 +135,7 @@ absl::StatusOr<Listener> Service::Listen(absl::string_view name, absl::string_vi
   absl::StatusOr<std::shared_ptr<ListenerCore>> core =
       core_->Listen(name, address, std::move(options));
   if (!core.ok()) return core.status();
-  return Listener(*std::move(core));
+  return Listener(*std::move(core), core_);
 }
 
 absl::Status Service::AddReadinessCheck(absl::string_view name,
@@ -157,6 +184,10 @@ Report Service::Wait() {
   Report report;
   report.status = EmptyService("Wait()");
   return report;
+}
+
+DrainProgress Service::Progress() const {
+  return core_ == nullptr ? DrainProgress() : core_->Progress();
 }
 
 Ticket Service::Enter(absl::string_view kind) {

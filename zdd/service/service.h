@@ -45,6 +45,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "zdd/base/owned_fd.h"
+#include "zdd/drain/drain_report.h"
 #include "zdd/drain/ticket.h"
 #include "zdd/net/address.h"
 #include "zdd/service/options.h"
@@ -116,14 +117,42 @@ class Listener {
   void Pause();
   void Resume();
 
+  // Drains this listener alone, while the service serves on: its connections hear their goodbye,
+  // are closed when idle, and cut at the deadline, as Options::drain says for its name, but without
+  // the delay. Whoever connects meanwhile waits in the queue, also after the end: until
+  // CancelDrain(), a successor, which knows nothing of this drain and serves him, or the end of the
+  // service, which serves him last (but with AcceptWith() zdd cannot). Nobody is refused, so that a
+  // check that only connects takes the port for healthy.
+  //
+  // `done` runs once, with `drained` true when the last connection has gone or the deadline is
+  // over; false if it was cancelled, or the service itself began to drain (stop, upgrade): that
+  // goes on where this one is, asks nobody twice, only shortens, and reports. A rollback changes
+  // nothing. The log tells of `listener.draining`, `drain.progress` and `listener.drained`.
+  //
+  // FailedPrecondition before Start(), while the service drains, and the second time;
+  // ResourceExhausted when 31 listeners drain.
+  absl::Status Drain(absl::string_view reason,
+                     absl::AnyInvocable<void(const DrainReport&)> done = {});
+
+  // Accepts again, during its drain or after its end; who waits in the queue is served. Nobody is
+  // asked any more. What was said stays said: a connection that was told goodbye is answered, and
+  // ends after its next response. FailedPrecondition if it does not drain, or the service itself
+  // does by now.
+  absl::Status CancelDrain();
+
+  // How its own drain stands, or went: "serving" if there is none. As Service::Progress().
+  DrainProgress Progress() const;
+
   // With the real port where port 0 was asked for.
   Address address() const;
   const std::string& name() const;
 
  private:
   friend class Service;
-  explicit Listener(std::shared_ptr<ListenerCore> core) : core_(std::move(core)) {}
+  Listener(std::shared_ptr<ListenerCore> core, std::weak_ptr<ServiceCore> service)
+      : core_(std::move(core)), service_(std::move(service)) {}
   std::shared_ptr<ListenerCore> core_;
+  std::weak_ptr<ServiceCore> service_;
 };
 
 class Service {
@@ -183,6 +212,12 @@ class Service {
   // failed. After it no callback runs. On zdd's loop: FailedPrecondition in the report, unless it
   // has ended already.
   Report Wait();
+
+  // How many connections and jobs there are, by kind, busy and idle, the oldest of them; and while
+  // the service drains: what became of the others, how fast they end, and when the last will have
+  // (`expected`). Waits for one turn of the loop, then counts on this thread: 2 ms for 100,000.
+  // Once a second the log tells the same, as `drain.progress`, if something has changed.
+  DrainProgress Progress() const;
 
   // A ticket for work that belongs to no listener (a job, a timer, an outgoing call): drains wait
   // for it. `kind` appears among the stragglers. Never fails.

@@ -207,7 +207,7 @@ void ServiceCore::StopOnLoop(std::string reason) {
   // It is ending as it is. The signal may be one that all of a group got.
   if (stops_ == 1 && (phase == Phase::kDraining || phase == Phase::kLeaving)) return;
   if (stops_ > 1 && phase == Phase::kAborting) return generation_->Handle(Event::kDeadline);
-  if (stops_ > 2 && drain_ != nullptr) {
+  if (stops_ > 2 && draining()) {
     drain_->Cut(MonotonicNow());
     return TickDrain();
   }

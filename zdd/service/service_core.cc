@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "zdd/drain/plan.h"
 
 namespace zdd {
 namespace {
@@ -77,6 +76,7 @@ void ServiceCore::TearDown() {
   reserve_.GiveAll();
   lame_duck_.reset();
   drain_timer_.reset();
+  progress_timer_.reset();
   drain_.reset();
   mover_.reset();
   generation_.reset();
@@ -149,64 +149,6 @@ void ServiceCore::BecomeOwner() {
   pid_->Own();
 }
 
-void ServiceCore::BeginDrain(bool leaving) {
-  reserve_.GiveAll();
-  mover_->Refuse();
-  // Whoever may still accept holds a ticket: the drain does not end before it has stopped, or names
-  // it.
-  listeners_->HoldUntilStopped([this](const std::string& name) {
-    return tickets_->Enter(tickets_->Kind(absl::StrCat("acceptor of ", name)));
-  });
-  DrainPlan plan = options_.drain;
-  plan.delay = absl::ZeroDuration();
-  MakeDrain();
-  if (stops_ < 2) BeginMoving();
-  listeners_->End(mover_->movable());
-  const std::string reason = leaving ? "leaving" : stops_ > 0 ? reason_ : "commit";
-  drain_->Begin(plan, reason, MonotonicNow());
-  if (stops_ > 1) drain_->Stop();
-  loop_->Post([weak = weak_from_this()] {
-    if (auto self = weak.lock()) self->TickDrain();
-  });
-}
-
-void ServiceCore::MakeDrain() {
-  if (drain_ != nullptr) return;
-  drain_ = std::make_unique<Drain>(tickets_);
-  drain_timer_ = std::make_unique<Timer>(loop_.get());
-  tickets_->SetWake([post = loop_->poster(), weak = weak_from_this()] {
-    post([weak] {
-      if (auto self = weak.lock()) self->TickDrain();
-    });
-  });
-}
-
-void ServiceCore::TickDrain() {
-  if (drain_ == nullptr || generation_ == nullptr) return;
-  const Instant now = MonotonicNow();
-  const Instant next = drain_->Tick(now);
-  if (!drain_->drained()) {
-    if (next == absl::InfiniteDuration()) return drain_timer_->Cancel();
-    return drain_timer_->Start(next - now, [this] { TickDrain(); });
-  }
-  if (std::exchange(drained_, true)) return;
-  WarnOfCut();
-  generation_->Handle(Event::kAllGone);
-}
-
-void ServiceCore::WarnOfCut() {
-  std::string text = CutText(drain_->report(MonotonicNow()));
-  if (!text.empty()) log_->Warning("drain.cut", std::move(text));
-}
-
-void ServiceCore::HurryDrain() {
-  if (drain_ == nullptr) return;
-  drain_->Stop();
-  loop_->Post([weak = weak_from_this()] {
-    if (auto self = weak.lock()) self->TickDrain();
-  });
-}
-
 void ServiceCore::CloseControl() { control_->Close(); }
 
 void ServiceCore::Unlink() {
@@ -246,7 +188,7 @@ Report ServiceCore::FinalReport() {
   report.self = {generation_->number(), getpid(), options_.version};
   report.serving = false;
   report.still_draining = generation_->elders();
-  if (drain_ != nullptr) report.drain = drain_->report(MonotonicNow());
+  if (draining()) report.drain = drain_->report(MonotonicNow());
   return report;
 }
 

@@ -1,7 +1,7 @@
 // ServiceCore is what the handles of the front door share: it joins the generation, its listeners,
 // tickets, signals, files and callbacks on one loop. How it comes to be is in service_create.cc,
-// what is asked of it from outside in service_calls.cc, and what its generation asks of it, up to
-// the end, in service_core.cc.
+// what is asked of it from outside in service_calls.cc, how its work ends in service_drains.cc, and
+// what its generation asks of it in service_core.cc.
 //
 // Threads: public methods from any thread, the rest on the loop. Lifetime: shared by Service, and
 // by what is posted to the loop; Shutdown() takes everything down that needs the loop.
@@ -10,13 +10,16 @@
 
 #include <atomic>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "zdd/base/mutex.h"
 #include "zdd/drain/drain.h"
+#include "zdd/drain/drain_report.h"
 #include "zdd/drain/ticket_table.h"
+#include "zdd/drain/ticket_tally.h"
 #include "zdd/service/callbacks.h"
 #include "zdd/service/control_keeper.h"
 #include "zdd/service/event_log.h"
@@ -56,6 +59,11 @@ class ServiceCore : public GenerationHost,
   void Stop(absl::string_view reason);
   Report Wait();
   Ticket Enter(absl::string_view kind);
+  DrainProgress Progress();
+  absl::Status DrainListener(const std::string& name, absl::string_view reason,
+                             absl::AnyInvocable<void(const DrainReport&)> done);
+  absl::Status CancelDrain(const std::string& name);
+  DrainProgress ListenerProgress(const std::string& name);
   State state() const { return state_.load(std::memory_order_acquire); }
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   int generation() const { return generation_number_.load(std::memory_order_acquire); }
@@ -112,10 +120,20 @@ class ServiceCore : public GenerationHost,
   void OnSignal(int signal);
   void StopOnLoop(std::string reason);
   void OnVisitor(std::shared_ptr<Peer> peer, Frame first);
+  void PrepareDrain();
+  // All of it, not only listeners.
+  bool draining() const { return drain_ != nullptr && drain_->began(); }
+  absl::Status BeginListenerDrain(const std::string& name, absl::string_view reason,
+                                  absl::AnyInvocable<void(const DrainReport&)> done);
+  absl::Status CancelListenerDrain(const std::string& name);
   void TickDrain();
-  void WarnOfCut();
+  void TickDrainSoon();
+  void EndListenerDrains();
+  void WarnOfCut(const DrainReport& report);
+  void TellProgress();
+  void TellProgressOf(const std::string& listener, DrainProgress progress);
+  Kinds KindsOf(const std::string& listener) const;
   void WatchMigrations();
-  void MakeDrain();
   void BeginMoving();
   void OnMigrate(Ticket ticket, OwnedFd fd, std::string state);
   absl::Status BeforeStart(absl::string_view call) const;
@@ -144,6 +162,14 @@ class ServiceCore : public GenerationHost,
   std::unique_ptr<Mover> mover_;
   std::unique_ptr<Drain> drain_;
   std::unique_ptr<Timer> drain_timer_;
+  // Of listeners that drain alone or have done so, by name.
+  struct ListenerDrain {
+    absl::AnyInvocable<void(const DrainReport&)> done;
+    absl::optional<DrainReport> ended;
+  };
+  std::map<std::string, ListenerDrain> listener_drains_;
+  std::unique_ptr<Timer> progress_timer_;
+  std::map<std::string, std::string> told_;  // the progress of each, as last told; "": of all
   std::unique_ptr<Timer> lame_duck_;
   std::vector<Readiness::Check> checks_;
   absl::AnyInvocable<void(State)> on_state_;

@@ -33,7 +33,7 @@ void ServiceCore::BeginMoving() {
   if (movable.empty()) return;
   std::vector<std::string> kinds;
   for (const auto& [listener, format] : movable) kinds.push_back(listener);
-  MakeDrain();
+  PrepareDrain();
   drain_->Move(
       kinds, [this] { return mover_->pending(); }, MonotonicNow());
   if (mover_->moving()) return mover_->Widen(std::move(movable));
@@ -81,14 +81,7 @@ void ServiceCore::OnCameBack(Migrant migrant) {
 void ServiceCore::OnMovingEnded() {
   if (drain_ == nullptr) return;
   drain_->EndMoving(MonotonicNow());
-  // In standby there was nothing else to it. Not at once: who calls us may be about to begin it.
-  loop_->Post([weak = weak_from_this()] {
-    auto self = weak.lock();
-    if (self == nullptr || self->drain_ == nullptr) return;
-    if (self->drain_->began() || self->mover_->moving()) return self->TickDrain();
-    self->drain_timer_.reset();
-    self->drain_.reset();
-  });
+  TickDrain();
 }
 
 void ServiceCore::OnPair(int generation, OwnedFd pair) {
@@ -102,6 +95,9 @@ absl::Status ServiceCore::CheckMigrant(const BatchItem& item) {
   if (listener == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("this version has no listener \"", item.listener, "\""));
+  }
+  if (listener->draining()) {
+    return absl::UnavailableError(absl::StrCat("listener \"", item.listener, "\" drains here"));
   }
   if (listener->Reads(item.format)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("listener \"", item.listener,

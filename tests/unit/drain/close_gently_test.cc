@@ -15,7 +15,12 @@
 #include "tests/unit/drain/socket_pair.h"
 #include "tests/util/fd_audit.h"
 #include "zdd/base/time.h"
+#include "zdd/drain/ask.h"
+#include "zdd/drain/drain.h"
+#include "zdd/drain/linger_result.h"
 #include "zdd/drain/lingerer.h"
+#include "zdd/drain/plan.h"
+#include "zdd/drain/ticket.h"
 #include "zdd/drain/ticket_table.h"
 
 namespace zdd {
@@ -150,6 +155,65 @@ TEST_F(CloseGentlyTest, TheTicketIsBusyMeanwhileAndEndsBeforeTheFdIsClosed) {
   CloseGently(std::move(pair.server), std::move(ticket));
   client.join();
   EXPECT_EQ(table->Sums().live(), 0);
+}
+
+// ---- Requests that lose the race
+
+// A connection that a drain has asked for `ask`, whatever it wanted to do itself; its client sends
+// one more request.
+class LostRaceTest : public CloseGentlyTest {
+ protected:
+  LostRaceTest() : table_(TicketTable::Create()), drain_(table_) {}
+
+  Ticket AskedFor(Ask ask) {
+    Ticket ticket = table_->Enter(0);
+    ticket.OnAsk([](Ask) {});
+    ticket.SetBusy(ask == Ask::kGoodbye);
+    DrainPlan plan;
+    plan.spread = plan.grace = absl::ZeroDuration();
+    drain_.Begin(plan, "test", MonotonicNow());
+    if (ask == Ask::kCloseNow) drain_.Cut(MonotonicNow());
+    while (ticket.Asked() < ask) drain_.Tick(MonotonicNow());
+    EXPECT_EQ(ticket.Asked(), ask);
+    return ticket;
+  }
+  int64_t lost_race() const { return drain_.report(MonotonicNow()).lost_race; }
+
+  std::shared_ptr<TicketTable> table_;
+  Drain drain_;
+  const LingerLimits limits_ = {absl::ZeroDuration()};
+};
+
+TEST_F(LostRaceTest, ARequestAfterACloseOfTheIdleCountsAsOne) {
+  CloseGently(AnsweredWithOneMore().server, AskedFor(Ask::kCloseWhenIdle), limits_);
+  EXPECT_EQ(lost_race(), 1);
+}
+
+TEST_F(LostRaceTest, NoneCountsWhereNoRequestCame) {
+  SocketPair pair = TcpPair();
+  CloseGently(std::move(pair.server), AskedFor(Ask::kCloseWhenIdle), limits_);
+  EXPECT_EQ(lost_race(), 0);
+}
+
+TEST_F(LostRaceTest, WhoWasToldThatItWasTheLastResponseHasLostNone) {
+  CloseGently(AnsweredWithOneMore().server, AskedFor(Ask::kGoodbye), limits_);
+  EXPECT_EQ(lost_race(), 0);
+}
+
+TEST_F(LostRaceTest, WhoWasCutHasLostNoRace) {
+  CloseGently(AnsweredWithOneMore().server, AskedFor(Ask::kCloseNow), limits_);
+  EXPECT_EQ(lost_race(), 0);
+}
+
+TEST_F(LostRaceTest, FromALoopItCountsTheSame) {
+  SocketPair pair = AnsweredWithOneMore();
+  Lingerer lingerer;
+  lingerer.Add(std::move(pair.server), AskedFor(Ask::kCloseWhenIdle), MonotonicNow());
+  lingerer.Tick(MonotonicNow());  // reads it
+  pair.client.Reset();
+  AwaitEvents(lingerer.poll_fd(), POLLIN);
+  lingerer.Tick(MonotonicNow());
+  EXPECT_EQ(lost_race(), 1);
 }
 
 // ---- From a loop

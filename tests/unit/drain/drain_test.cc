@@ -37,29 +37,6 @@ DrainPlan Plan(absl::Duration delay, absl::Duration spread, absl::Duration grace
   return plan;
 }
 
-DrainPlan RandomPlan(std::mt19937* random) {
-  const auto up_to = [random](double seconds) {
-    const bool none = std::bernoulli_distribution(0.2)(*random);
-    return none ? absl::ZeroDuration()
-                : absl::Milliseconds(static_cast<int64_t>(
-                      1000 * std::uniform_real_distribution<double>(0, seconds)(*random)));
-  };
-  DrainPlan plan = Plan(up_to(5), up_to(20), up_to(20), up_to(60));
-  plan.cut_spread = up_to(2);
-  plan.linger = up_to(3);
-  return Fitted(plan).plan;
-}
-
-WorldOptions RandomOptions(std::mt19937* random) {
-  WorldOptions options;
-  options.work = absl::Milliseconds(std::uniform_int_distribution<int>(1, 3000)(*random));
-  options.rest = absl::Milliseconds(std::uniform_int_distribution<int>(1, 3000)(*random));
-  options.deaf_share = std::bernoulli_distribution(0.5)(*random) ? 0.1 : 0;
-  options.arrivals_per_second = std::bernoulli_distribution(0.5)(*random) ? 20 : 0;
-  if (std::bernoulli_distribution(0.3)(*random)) options.late_tick_max = absl::Milliseconds(40);
-  return options;
-}
-
 void ExpectRising(const Life& life) {
   for (size_t i = 1; i < life.heard.size(); ++i) {
     EXPECT_GT(life.heard[i].ask, life.heard[i - 1].ask);
@@ -448,11 +425,14 @@ TEST(DrainTest, ProgressCountsByKindAndForetellsTheEnd) {
   world.RunFor(absl::Seconds(3));
   const DrainProgress progress = world.drain().progress(world.now());
   EXPECT_EQ(progress.state, "asking");
-  EXPECT_EQ(progress.now.total, 4);
-  EXPECT_EQ(progress.now.busy, 3);
-  EXPECT_EQ(progress.now.idle, 1);
-  EXPECT_THAT(progress.now.by_kind,
-              ElementsAre(std::make_pair("http", 3), std::make_pair("job", 1)));
+  const TicketCounts counts = world.table().Count();
+  EXPECT_EQ(counts.total, 4);
+  EXPECT_EQ(counts.busy, 3);
+  EXPECT_EQ(counts.idle, 1);
+  ASSERT_THAT(counts.by_kind, SizeIs(2));
+  EXPECT_EQ(counts.by_kind.at("http").total, 3);
+  EXPECT_EQ(counts.by_kind.at("http").idle, 1);
+  EXPECT_EQ(counts.by_kind.at("job").busy, 1);
   EXPECT_GT(progress.expected, absl::Seconds(16));
   EXPECT_LE(progress.expected, absl::Seconds(18));
   EXPECT_GT(progress.at_most, absl::Seconds(28));

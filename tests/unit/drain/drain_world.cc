@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gtest/gtest.h"
 #include "tests/unit/drain/virtual_time.h"
 
 namespace zdd {
@@ -45,20 +46,21 @@ void DrainWorld::At(Instant when, std::function<void()> what) {
 
 // ---- Connections
 
-Life* DrainWorld::OpenOne() {
+Life* DrainWorld::OpenOne(const std::string& kind) {
   lives_.emplace_back();
   Life* life = &lives_.back();
   life->number = lives_.size() - 1;
+  life->kind = kind;
   life->entered = now();
   life->deaf = std::bernoulli_distribution(options_.deaf_share)(random_);
-  life->ticket = table_->Enter(table_->Kind("http"));
+  life->ticket = table_->Enter(table_->Kind(kind));
   life->ticket.OnAsk([this, life](Ask ask) { OnAsk(life, ask); });
   At(now() + Exponential(options_.work), [this, life] { StartRest(life); });
   return life;
 }
 
-void DrainWorld::Open(int count) {
-  for (int i = 0; i < count; ++i) OpenOne();
+void DrainWorld::Open(int count, const std::string& kind) {
+  for (int i = 0; i < count; ++i) OpenOne(kind);
 }
 
 void DrainWorld::Close(Life* life) {
@@ -148,6 +150,15 @@ void DrainWorld::Begin(const DrainPlan& plan) {
   if (options_.arrivals_per_second > 0) Arrive();
 }
 
+void DrainWorld::BeginKind(const std::string& kind, const DrainPlan& plan) {
+  ASSERT_TRUE(drain_->BeginKind({kind}, plan, "test of one", now()).ok());
+  next_tick_ = now();
+}
+
+void DrainWorld::CancelKind(const std::string& kind) {
+  EXPECT_TRUE(drain_->CancelKind(kind, now()));
+}
+
 void DrainWorld::TickNow() {
   do {
     woken_ = false;
@@ -186,6 +197,13 @@ absl::Duration DrainWorld::RunUntilDrained(absl::Duration limit) {
   return now() - began;
 }
 
+absl::Duration DrainWorld::RunWhileAlone(const std::string& kind, absl::Duration limit) {
+  const Instant began = now();
+  while (drain_->DrainsAlone(kind) && Step(began + limit)) {
+  }
+  return now() - began;
+}
+
 void DrainWorld::RunFor(absl::Duration time) {
   const Instant until = now() + time;
   while (Step(until)) {
@@ -194,5 +212,32 @@ void DrainWorld::RunFor(absl::Duration time) {
 }
 
 void DrainWorld::Sleep(absl::Duration time) { VirtualTime::Advance(time); }
+
+DrainPlan RandomPlan(std::mt19937* random) {
+  const auto up_to = [random](double seconds) {
+    const bool none = std::bernoulli_distribution(0.2)(*random);
+    return none ? absl::ZeroDuration()
+                : absl::Milliseconds(static_cast<int64_t>(
+                      1000 * std::uniform_real_distribution<double>(0, seconds)(*random)));
+  };
+  DrainPlan plan;
+  plan.delay = up_to(5);
+  plan.spread = up_to(20);
+  plan.grace = up_to(20);
+  plan.deadline = up_to(60);
+  plan.cut_spread = up_to(2);
+  plan.linger = up_to(3);
+  return Fitted(plan).plan;
+}
+
+WorldOptions RandomOptions(std::mt19937* random) {
+  WorldOptions options;
+  options.work = absl::Milliseconds(std::uniform_int_distribution<int>(1, 3000)(*random));
+  options.rest = absl::Milliseconds(std::uniform_int_distribution<int>(1, 3000)(*random));
+  options.deaf_share = std::bernoulli_distribution(0.5)(*random) ? 0.1 : 0;
+  options.arrivals_per_second = std::bernoulli_distribution(0.5)(*random) ? 20 : 0;
+  if (std::bernoulli_distribution(0.3)(*random)) options.late_tick_max = absl::Milliseconds(40);
+  return options;
+}
 
 }  // namespace zdd

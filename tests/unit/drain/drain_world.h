@@ -17,12 +17,14 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "zdd/base/time.h"
 #include "zdd/drain/ask.h"
 #include "zdd/drain/drain.h"
+#include "zdd/drain/plan.h"
 #include "zdd/drain/ticket.h"
 #include "zdd/drain/ticket_table.h"
 
@@ -37,6 +39,7 @@ struct Heard {
 // One connection, from its entry to its end.
 struct Life {
   size_t number = 0;
+  std::string kind;
   Instant entered;
   Instant left = absl::InfiniteDuration();
   std::vector<Heard> heard;
@@ -67,7 +70,7 @@ class DrainWorld {
   explicit DrainWorld(uint32_t seed, WorldOptions options = WorldOptions());
   ~DrainWorld();
 
-  void Open(int count);
+  void Open(int count, const std::string& kind = "http");
   // `also` runs in each callback, after the connection's own reaction.
   void Also(std::function<void(Life*, Ask)> also) { also_ = std::move(also); }
 
@@ -76,6 +79,10 @@ class DrainWorld {
   // What has left and is not acknowledged comes back, and no more can move.
   void BreakPair();
   void Begin(const DrainPlan& plan);
+  void BeginKind(const std::string& kind, const DrainPlan& plan);
+  void CancelKind(const std::string& kind);
+  // Runs until that kind drains alone no more, or `limit` has passed; the time that it took.
+  absl::Duration RunWhileAlone(const std::string& kind, absl::Duration limit = absl::Hours(10));
   // Runs until the drain has ended, or `limit` has passed; the time that it took.
   absl::Duration RunUntilDrained(absl::Duration limit = absl::Hours(10));
   void RunFor(absl::Duration time);
@@ -84,7 +91,7 @@ class DrainWorld {
   // As the loop does by itself: ticks until the drain wants nothing more now.
   void TickNow();
 
-  Life* OpenOne();
+  Life* OpenOne(const std::string& kind = "http");
   void Close(Life* life);
 
   Instant now() const { return VirtualNow(); }
@@ -122,6 +129,9 @@ class DrainWorld {
   Instant began_ = absl::InfiniteDuration();
   int ticks_ = 0;
 };
+
+DrainPlan RandomPlan(std::mt19937* random);  // that fits
+WorldOptions RandomOptions(std::mt19937* random);
 
 }  // namespace zdd
 

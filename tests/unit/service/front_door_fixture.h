@@ -40,6 +40,10 @@ class Awaited {
     value_.reset();
     return value;
   }
+  bool Has() {
+    MutexLock lock(&mutex_);
+    return value_.has_value();
+  }
 
  private:
   Mutex mutex_;
@@ -83,6 +87,11 @@ class EventNames {
   void Add(absl::string_view name) {
     MutexLock lock(&mutex_);
     names_.emplace_back(name);
+    added_.SignalAll();
+  }
+  void Await(absl::string_view name) {
+    MutexLock lock(&mutex_);
+    while (std::find(names_.begin(), names_.end(), name) == names_.end()) added_.Wait(&mutex_);
   }
   bool Has(absl::string_view name) {
     MutexLock lock(&mutex_);
@@ -91,6 +100,7 @@ class EventNames {
 
  private:
   Mutex mutex_;
+  CondVar added_;
   std::vector<std::string> names_ ABSL_GUARDED_BY(mutex_);
 };
 

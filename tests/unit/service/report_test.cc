@@ -102,6 +102,7 @@ constexpr char kPromotedJson[] = R"json({
     "cut": 1,
     "late": 1,
     "lost_race": 0,
+    "outlived_fd": 0,
     "adjustments": [
       "grace 10s shortened to 5s"
     ],
@@ -148,6 +149,65 @@ TEST(ReportTest, WhoWasCutOrStayedIsNamedForTheLog) {
             "cut there were " +
                 name + ", " + name + ", " + name + ", " + name + ", " + name +
                 " and 2 more; stayed: job (idle, 3ms old)");
+}
+
+DrainProgress HalfWay() {
+  DrainProgress progress;
+  progress.state = "waiting";
+  static_cast<KindCounts&>(progress.now) = {3, 2, 1};
+  progress.now.by_kind = {{"http", {2, 1, 1}}, {"job", {1, 1, 0}}};
+  progress.oldest = {{"http", absl::Seconds(32), "tcp://192.0.2.7:4711", true}};
+  progress.ended_per_second = 2.54;
+  progress.expected = absl::Milliseconds(1234);
+  progress.at_most = absl::Seconds(9);
+  progress.so_far.reason = "commit";
+  progress.so_far.entered = 10;
+  progress.so_far.finished = 1;
+  progress.so_far.moved = 2;
+  progress.so_far.closed = 4;
+  return progress;
+}
+
+TEST(DrainProgressTest, IsOneLineForTheLog) {
+  DrainProgress progress = HalfWay();
+  EXPECT_EQ(ProgressText(progress),
+            "drain (commit) waiting: 3 of 10 are left (2 busy, 1 idle; http 2; job 1); 1 finished, "
+            "2 moved, 4 closed, 0 cut; 2.5 end per second; the last in about 1.2s, 9s at most; "
+            "oldest: http tcp://192.0.2.7:4711 (busy, 32s old)");
+  progress.so_far.came_back = 5;
+  progress.so_far.lost_race = 6;
+  EXPECT_NE(ProgressText(progress).find("0 cut, 5 came back, 6 lost a race;"), std::string::npos);
+}
+
+constexpr char kProgressJson[] = R"json({
+  "state": "waiting",
+  "now": {
+    "total": 3,
+    "busy": 2,
+    "idle": 1,
+    "by_kind": {
+      "http": {
+        "total": 2,
+        "busy": 1,
+        "idle": 1
+      },
+      "job": {
+        "total": 1,
+        "busy": 1,
+        "idle": 0
+      }
+    }
+  },
+  "ended_per_second": 2.54,
+  "expected_ms": 1234.0,
+  "at_most_ms": 9000.0,
+)json";
+
+TEST(DrainProgressTest, AsJson) {
+  const std::string json = ProgressJson(HalfWay());
+  EXPECT_EQ(json.substr(0, sizeof(kProgressJson) - 1), kProgressJson);
+  EXPECT_NE(json.find("\"oldest\": ["), std::string::npos);
+  EXPECT_NE(json.find("\"so_far\": {"), std::string::npos);
 }
 
 TEST(ReportTest, ATakeoverAsText) {
