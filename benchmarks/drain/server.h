@@ -52,6 +52,7 @@ class MovingServer {
   MovingServer(OwnedFd log, pid_t owner);
   void ReadLog();
   absl::StatusOr<Instant> Await(const std::string& text);
+  absl::StatusOr<pid_t> PidAfter(const std::string& text);
 
   const OwnedFd log_;
   std::atomic<bool> stopped_{false};
