@@ -175,7 +175,7 @@ void Drain::Move(const std::vector<std::string>& kinds, std::function<int()> pen
   Kinds more;
   for (const std::string& kind : kinds) {
     const uint8_t number = table_->Kind(kind);
-    if (DrainsAlone(kind) || (wave_ != nullptr && wave_->kinds()[number])) continue;
+    if (wave_ != nullptr && wave_->kinds()[number]) continue;
     Class* const its = ClassFor(kind);
     if (its == &classes_[0]) continue;  // too many classes: it says goodbye like the rest
     its->machine.Hold();

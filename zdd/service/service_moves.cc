@@ -32,7 +32,11 @@ void ServiceCore::BeginMoving() {
       listeners_->Movable(generation_->peer_reads(), both_ways);
   if (movable.empty()) return;
   std::vector<std::string> kinds;
-  for (const auto& [listener, format] : movable) kinds.push_back(listener);
+  for (const auto& [listener, format] : movable) {
+    // One that drains alone goes on doing so until all drain.
+    if (both_ways && listeners_->Find(listener)->draining()) continue;
+    kinds.push_back(listener);
+  }
   PrepareDrain();
   drain_->Move(
       kinds, [this] { return mover_->pending(); }, MonotonicNow());
