@@ -71,9 +71,9 @@ struct Options {
   // How long the predecessor, ready to serve again at once, watches before it lets go. May be 0.
   absl::Duration standby = absl::Seconds(2);
   // Live connections (ListenOptions::migration_format) move to the successor as soon as it accepts,
-  // not only once it has taken over: then a standby is a trial with all the traffic. A successor that
-  // is rolled back brings them home; one that dies in standby takes those that it has with it. Only
-  // where both versions read what the other writes.
+  // not only once it has taken over: then a standby is a trial with all the traffic. A successor
+  // that is rolled back brings them home; one that dies in standby takes those that it has with it.
+  // Only where both versions read what the other writes.
   bool move_in_standby = false;
   // After a commit and at a stop. Its `delay` is the lame duck of a stop: ready() says no, and all
   // is still accepted; after a commit it means nothing, since the successor accepts.
