@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmarks/restart/lone_server.h"
-#include "benchmarks/util/probe.h"
 #include "benchmarks/restart/rig.h"
+#include "benchmarks/util/probe.h"
 #include "zdd/base/time.h"
 #include "zdd/net/address.h"
 

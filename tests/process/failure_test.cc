@@ -164,12 +164,13 @@ TEST_F(WrapperTest, ItsDeathIsNotTheSuccessors) {
 TEST_F(WrapperTest, AFrozenSuccessorBehindItIsKilled) {
   lineage_.Script({"version v2", "at phase.accepting stop"});
   lineage_.Signal(first_, SIGUSR2);
-  const auto [wrapper, server] = AwaitWrapped();
+  const pid_t server = AwaitWrapped().second;
   lineage_.Await("upgrade.rolled_back", first_);
   lineage_.Await("handoff.killed", first_);
   lineage_.Await("phase.serving", first_);
-  EXPECT_EQ(lineage_.AwaitExit(server), -SIGKILL);
-  (void)wrapper;
+  // Only SIGKILL ends what is stopped. The wrapper may live long enough to collect it, so that its
+  // status is not always to be had.
+  lineage_.AwaitExit(server);
 }
 
 TEST(FailureTest, ASecondSuccessorIsToldThatTheServiceIsBusy) {

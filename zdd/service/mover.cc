@@ -27,7 +27,10 @@ void Mover::Begin(int successor, std::map<std::string, std::string> movable, int
 
 void Mover::Stop(absl::string_view reason) {
   if (!moving()) return;
-  if (sender_ == nullptr) return EndMoving(reason);
+  if (sender_ == nullptr) {  // between two pairs
+    return sender_timer_.Start(absl::ZeroDuration(),
+                               [this, why = std::string(reason)] { EndMoving(why); });
+  }
   sender_->Revoke(reason);
   TickSoon();
 }

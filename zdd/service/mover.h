@@ -57,7 +57,8 @@ class Mover {
   bool moving() const { return successor_ != 0; }
   // Those of further listeners too.
   void Widen(std::map<std::string, std::string> movable) { movable_ = std::move(movable); }
-  // Not any more: what has not arrived comes back. OnMovingEnded follows.
+  // Not any more: what has not arrived comes back. OnMovingEnded follows, never inside this call:
+  // it may come from a callback of the drain that is to end.
   void Stop(absl::string_view reason);
   const std::map<std::string, std::string>& movable() const { return movable_; }
 

@@ -210,6 +210,31 @@ TEST_F(MoverTest, AnotherSuccessorGetsThreePairsOfItsOwn) {
   EXPECT_EQ(old_host_.pairs, 5);
 }
 
+TEST_F(MoverTest, StoppedItEndsSoonAndNeverInsideTheCall) {
+  Begin();
+  old_.Stop("taken back");
+  EXPECT_EQ(old_host_.ended, 0);
+  EXPECT_TRUE(Await([&] { return old_host_.ended == 1; }));
+  EXPECT_FALSE(old_.moving());
+}
+
+TEST_F(MoverTest, StoppedBetweenTwoPairsItEndsSoonAndMakesNoOther) {
+  OwnedFd pair;
+  old_host_.send_pair = [&](OwnedFd theirs) {
+    pair = std::move(theirs);  // nobody reads it
+    return true;
+  };
+  Begin();
+  old_.Add(Make());
+  EXPECT_TRUE(Await([&] { return !old_host_.came_back.empty(); }));
+  EXPECT_TRUE(Await([&] { return told_.back().find("migration.paused") == 0; }));
+  old_.Stop("taken back");
+  EXPECT_EQ(old_host_.ended, 0);
+  EXPECT_TRUE(Await([&] { return old_host_.ended == 1; }));
+  EXPECT_EQ(old_host_.pairs, 1);
+  EXPECT_THAT(told_.back(), HasSubstr("taken back"));
+}
+
 TEST_F(MoverTest, GarbageEndsThatPairOnly) {
   FdChannel::Ends ends = FdChannel::Pair().value();
   new_.Receive(kOld, std::move(ends.theirs).Release());
