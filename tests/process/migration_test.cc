@@ -60,7 +60,7 @@ TEST_P(MigrationTest, NobodyConnectsAgainOverFiveGenerations) {
   }
   const LoadReport report = load->Stop();
   EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage.History();
-  EXPECT_EQ(report.reconnects(), 0) << report.ToTable();
+  EXPECT_EQ(report.reconnects(), 0) << report.ToTable() << lineage.History();
 }
 
 class MovingTest : public ::testing::Test {
