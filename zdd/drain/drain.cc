@@ -203,8 +203,9 @@ void Drain::EndMoving(Instant now) {
 
 void Drain::Moved(Ticket ticket) { table_->EndMoved(std::move(ticket)); }
 
-void Drain::CameBack(const Ticket& ticket, int fd) {
-  table_->Revive(ticket, fd, began_ ? Ask::kGoodbye : Ask::kNone);
+void Drain::CameBack(const Ticket& ticket, int fd, bool again) {
+  again = again && wave_ != nullptr;
+  table_->Revive(ticket, fd, began_ && !again ? Ask::kGoodbye : Ask::kNone, again);
 }
 
 // ---- Working

@@ -105,9 +105,10 @@ class Drain {
   // nothing is asked of them any more. Tick follows.
   void EndMoving(Instant now);
 
-  // A connection that was given to Migrate() has moved, or has come back.
+  // A connection that was given to Migrate() has moved, or has come back. `again`: it may be asked to
+  // move once more; else its goodbye is next.
   void Moved(Ticket ticket);
-  void CameBack(const Ticket& ticket, int fd);
+  void CameBack(const Ticket& ticket, int fd, bool again);
 
   // Does what is due, and answers when it wants to be called again: `now` means after one turn of
   // the loop, InfiniteDuration() never. To be called then, and whenever the table wakes, also after

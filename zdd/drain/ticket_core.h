@@ -75,9 +75,9 @@ class TicketCore : public TicketSlab {
   void SetMigrateSink(MigrateSink sink);
 
   // A ticket that was given to Migrate() and has come back: live as if just entered, with nothing
-  // told and at least `level`; not asked again to move by this drain. `fd` is what it has come back
-  // with: that, or a duplicate of it.
-  void Revive(TicketSlot* slot, int fd, Ask level);
+  // told and at least `level`; asked once more to move by this drain only if `again`. `fd` is what
+  // it has come back with: that, or a duplicate of it.
+  void Revive(TicketSlot* slot, int fd, Ask level, bool again);
 
   // Which of the plan's classes the kind belongs to.
   void SetClass(uint8_t kind, uint8_t drain_class) {

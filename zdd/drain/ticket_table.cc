@@ -199,8 +199,8 @@ void TicketTable::WithdrawMove(uint8_t kind) {
   core_->ForgetAsked(kind);
 }
 
-void TicketTable::Revive(const Ticket& ticket, int fd, Ask level) {
-  core_->Revive(static_cast<TicketSlot*>(ticket.flags_), fd, level);
+void TicketTable::Revive(const Ticket& ticket, int fd, Ask level, bool again) {
+  core_->Revive(static_cast<TicketSlot*>(ticket.flags_), fd, level, again);
 }
 
 }  // namespace zdd

@@ -81,12 +81,13 @@ class TicketTable {
   absl::Duration AgeOf(const Ticket& ticket) const;
 
   // A ticket that was given to Migrate(): its connection has moved, or has come back, and then the
-  // ticket is as if just entered, but has been asked `level` at least.
+  // ticket is as if just entered, but has been asked `level` at least, and is asked to move once
+  // more only if `again`.
   void EndMoved(Ticket ticket);
   // The ticket's connection came from another process: its end is to be the client's end of file,
   // whoever holds copies of the fd. REQUIRES: just entered.
   void MarkAdopted(const Ticket& ticket);
-  void Revive(const Ticket& ticket, int fd, Ask level);
+  void Revive(const Ticket& ticket, int fd, Ask level, bool again);
   // Nobody of that kind is asked to move any more, until somebody asks anew.
   void WithdrawMove(uint8_t kind);
 

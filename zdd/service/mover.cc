@@ -45,7 +45,7 @@ void Mover::OpenPair() {
   callbacks.returned = [this](Migrant migrant, absl::string_view why) {
     log_->Debug("migration.returned", absl::StrCat("a connection of listener \"", migrant.listener,
                                                    "\" from ", migrant.peer, " stays: ", why));
-    host_->OnCameBack(std::move(migrant));
+    host_->OnCameBack(std::move(migrant), GoesAgain());
   };
   absl::StatusOr<MigrationSender::Created> created =
       MigrationSender::Create(limits_, std::move(callbacks));
@@ -62,10 +62,17 @@ void Mover::OpenPair() {
 
 void Mover::Add(Migrant migrant) {
   auto format = movable_.find(migrant.listener);
-  if (sender_ == nullptr || format == movable_.end()) return host_->OnCameBack(std::move(migrant));
+  if (sender_ == nullptr || format == movable_.end()) {
+    return host_->OnCameBack(std::move(migrant), format != movable_.end());
+  }
   migrant.format = format->second;
   sender_->Add(std::move(migrant), MonotonicNow());
   TickSoon();
+}
+
+// What a successor that does not answer had not acknowledged: the next pair may have more luck.
+bool Mover::GoesAgain() const {
+  return absl::IsDeadlineExceeded(sender_->broken()) && pairs_ < kPairsMax;
 }
 
 // After whatever else this turn of the loop brings, so that batches fill up.
@@ -99,9 +106,10 @@ void Mover::TickSender() {
 
 void Mover::OnPairEnded() {
   const absl::Status why = sender_->broken();
+  const bool goes_again = GoesAgain();
   sender_timer_.Cancel();
   sender_.reset();
-  if (!absl::IsDeadlineExceeded(why) || pairs_ >= kPairsMax) return EndMoving(why.message());
+  if (!goes_again) return EndMoving(why.message());
   log_->Warning("migration.paused", absl::StrCat("connections stay for now: ", why.message()));
   sender_timer_.Start(kNextPairAfter, [this] { OpenPair(); });
 }

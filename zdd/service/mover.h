@@ -34,7 +34,8 @@ class MoverHost {
   virtual ~MoverHost() = default;
   virtual bool SendPair(OwnedFd theirs) = 0;  // to the successor. False: it is gone
   virtual void OnMoved(Ticket ticket) = 0;    // the copy of its fd is closed after this
-  virtual void OnCameBack(Migrant migrant) = 0;
+  // `again`: it may be asked to move once more.
+  virtual void OnCameBack(Migrant migrant, bool again) = 0;
   virtual void OnRoom() = 0;         // more may be asked to move
   virtual void OnMovingEnded() = 0;  // none can move any more
   // Of connections that come: whether this version serves them, and how.
@@ -86,6 +87,7 @@ class Mover {
 
   void OpenPair();
   void TickSender();
+  bool GoesAgain() const;
   void OnPairEnded();
   void EndMoving(absl::string_view why);
   void TickSoon();

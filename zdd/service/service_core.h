@@ -106,7 +106,7 @@ class ServiceCore : public GenerationHost,
   // MoverHost.
   bool SendPair(OwnedFd theirs) override;
   void OnMoved(Ticket ticket) override;
-  void OnCameBack(Migrant migrant) override;
+  void OnCameBack(Migrant migrant, bool again) override;
   void OnRoom() override { TickDrain(); }
   void OnMovingEnded() override;
   absl::Status CheckMigrant(const BatchItem& item) override;

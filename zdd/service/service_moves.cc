@@ -65,11 +65,11 @@ void ServiceCore::OnMoved(Ticket ticket) {
   tickets_->EndMoved(std::move(ticket));
 }
 
-void ServiceCore::OnCameBack(Migrant migrant) {
+void ServiceCore::OnCameBack(Migrant migrant, bool again) {
   if (drain_ != nullptr) {
-    drain_->CameBack(migrant.ticket, migrant.fd.get());
+    drain_->CameBack(migrant.ticket, migrant.fd.get(), again);
   } else {
-    tickets_->Revive(migrant.ticket, migrant.fd.get(), Ask::kNone);
+    tickets_->Revive(migrant.ticket, migrant.fd.get(), Ask::kNone, true);
   }
   ListenerCore* const listener = listeners_->Find(migrant.listener);
   if (listener != nullptr && listener->Deliver(std::move(migrant.fd), std::move(migrant.ticket),

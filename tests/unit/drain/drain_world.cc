@@ -119,13 +119,18 @@ void DrainWorld::OnAnswer(Life* life) {
   woken_ = true;
 }
 
-void DrainWorld::ComeBack(Life* life) {
+void DrainWorld::ComeBack(Life* life, bool again) {
   life->ticket = std::move(leaving_.at(life));
   leaving_.erase(life);
-  drain_->CameBack(life->ticket, -1);
+  drain_->CameBack(life->ticket, -1, again);
   ++life->came_back;
   life->ticket.OnAsk([this, life](Ask ask) { OnAsk(life, ask); });
   StartRest(life);
+}
+
+void DrainWorld::PausePair() {
+  while (!leaving_.empty()) ComeBack(leaving_.begin()->first, true);
+  woken_ = true;
 }
 
 void DrainWorld::BreakPair() {

@@ -76,6 +76,8 @@ class DrainWorld {
 
   // From now on connections move. Before or after Begin.
   void BeginMoving();
+  // What has left and is not acknowledged comes back, and may move once more.
+  void PausePair();
   // What has left and is not acknowledged comes back, and no more can move.
   void BreakPair();
   void Begin(const DrainPlan& plan);
@@ -111,7 +113,7 @@ class DrainWorld {
   void StartRest(Life* life);
   void OnAsk(Life* life, Ask ask);
   void Migrate(Life* life);
-  void ComeBack(Life* life);
+  void ComeBack(Life* life, bool again = false);
   void OnAnswer(Life* life);
   void Arrive();
   bool Step(Instant until);

@@ -149,6 +149,29 @@ TEST_P(MovingTest, NewcomersMoveToo) {
   EXPECT_EQ(old_ones, 0);
 }
 
+TEST_P(MovingTest, WhatASilentReceiverGaveBackMovesWithTheNextPair) {
+  WorldOptions options;
+  options.acknowledge_max = absl::Seconds(1);
+  DrainWorld world(GetParam(), options);
+  world.Open(1000);
+  world.RunFor(absl::Seconds(2));
+  world.BeginMoving();
+  world.Begin(Plan());
+  for (int i = 0; i < 2; ++i) {
+    world.RunFor(absl::Milliseconds(500));
+    world.PausePair();
+  }
+  world.RunUntilDrained();
+  int came_back = 0;
+  for (const Life& life : world.lives()) {
+    EXPECT_TRUE(life.moved);
+    EXPECT_EQ(life.HeardAt(Ask::kGoodbye), absl::InfiniteDuration());
+    came_back += life.came_back;
+  }
+  EXPECT_GT(came_back, 50);
+  ExpectBooksInOrder(world.drain().report(world.now()));
+}
+
 TEST_P(MovingTest, StoppedInTheMiddleTheRestIsClosedSoon) {
   WorldOptions options;
   options.acknowledge_max = absl::Seconds(3);

@@ -383,7 +383,7 @@ TEST_F(TicketTest, AConnectionThatComesBackByADuplicateIsClosedByThat) {
   pair.server.Reset();
   std::move(ticket).Migrate(std::move(duplicate), "");
   Begin();
-  drain_.CameBack(back, fd.get());
+  drain_.CameBack(back, fd.get(), false);
   back.SetBusy(false);
   Later();
   EXPECT_EQ(back.Asked(), Ask::kCloseWhenIdle);

@@ -22,6 +22,7 @@ namespace zdd {
 namespace {
 
 using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -39,7 +40,10 @@ class Host : public MoverHost {
     ++moved;
     ticket.Reset();
   }
-  void OnCameBack(Migrant migrant) override { came_back.push_back(std::move(migrant)); }
+  void OnCameBack(Migrant migrant, bool again) override {
+    came_back.push_back(std::move(migrant));
+    may_go_again.push_back(again);
+  }
   void OnRoom() override {}
   void OnMovingEnded() override { ++ended; }
   absl::Status CheckMigrant(const BatchItem& item) override {
@@ -61,6 +65,7 @@ class Host : public MoverHost {
   int moved = 0;
   int ended = 0;
   std::vector<Migrant> came_back;
+  std::vector<bool> may_go_again;
   std::vector<Migrant> adopted;
   std::vector<Task> not_taken;
 };
@@ -140,6 +145,7 @@ TEST_F(MoverTest, WhatTheOtherDoesNotReadComesBack) {
   EXPECT_TRUE(Await([&] { return old_host_.came_back.size() == 3; }));
   EXPECT_EQ(old_host_.came_back[2].state, "state 3");
   EXPECT_EQ(old_host_.ended, 0) << "others may still move";
+  EXPECT_THAT(old_host_.may_go_again, Each(false));
 }
 
 TEST_F(MoverTest, AfterRefuseWhatIsNotTakenUpStillBelongsToTheOther) {
@@ -167,6 +173,7 @@ TEST_F(MoverTest, ADeadSuccessorEndsItAndTheRestComesBack) {
   pair.Reset();
   EXPECT_TRUE(Await([&] { return old_host_.ended == 1; }));
   EXPECT_THAT(old_host_.came_back, SizeIs(20));
+  EXPECT_THAT(old_host_.may_go_again, Each(false));
   EXPECT_FALSE(old_.moving());
   old_.Add(Make());
   EXPECT_THAT(old_host_.came_back, SizeIs(21));
@@ -194,7 +201,7 @@ TEST_F(MoverTest, ASilentSuccessorGetsThreePairs) {
   }
   EXPECT_TRUE(Await([&] { return old_host_.ended == 1; }));
   EXPECT_EQ(old_host_.pairs, Mover::kPairsMax);
-  EXPECT_THAT(old_host_.came_back, SizeIs(3));
+  EXPECT_THAT(old_host_.may_go_again, ElementsAre(true, true, false));
   EXPECT_THAT(told_, Contains(HasSubstr("migration.paused")).Times(2));
 }
 
@@ -228,6 +235,8 @@ TEST_F(MoverTest, StoppedBetweenTwoPairsItEndsSoonAndMakesNoOther) {
   old_.Add(Make());
   EXPECT_TRUE(Await([&] { return !old_host_.came_back.empty(); }));
   EXPECT_TRUE(Await([&] { return told_.back().find("migration.paused") == 0; }));
+  old_.Add(Make());  // asked before, and gives it only now
+  EXPECT_THAT(old_host_.may_go_again, ElementsAre(true, true));
   old_.Stop("taken back");
   EXPECT_EQ(old_host_.ended, 0);
   EXPECT_TRUE(Await([&] { return old_host_.ended == 1; }));
