@@ -164,12 +164,12 @@ AskCost AskAll(Callback what) {
   table->BeginDraining();
   Reaches reaches;
   reaches[0].goodbye = Reach::kAll;
-  AskTally tally;
+  TicketTable::Seen seen{};
   AskCost cost;
   const int chunks = table->chunk_count();
   for (int i = 0; i < chunks; ++i) {
     const Instant began = MonotonicNow();
-    table->AskChunk(i, reaches, &tally);
+    table->AskChunk(i, reaches, &seen);
     const double us = absl::ToDoubleMicroseconds(MonotonicNow() - began);
     cost.total_ms += us / 1000;
     cost.worst_us = std::max(cost.worst_us, us);
@@ -196,12 +196,12 @@ void MeasureWalks(Bars* bars) {
   for (int i = 0; i < kTickets; ++i) tickets.push_back(table->Enter(kind));
   table->BeginDraining();
   const Reaches nothing_due;
-  AskTally tally;
+  TicketTable::Seen seen{};
   double walk_ms = std::numeric_limits<double>::infinity();
   double count_ms = walk_ms;
   for (int round = 0; round < kAskRounds; ++round) {
     const double walk_ns = NsEach(1, [&](int) {
-      for (int i = 0; i < table->chunk_count(); ++i) table->AskChunk(i, nothing_due, &tally);
+      for (int i = 0; i < table->chunk_count(); ++i) table->AskChunk(i, nothing_due, &seen);
     });
     walk_ms = std::min(walk_ms, walk_ns / 1e6);
     count_ms = std::min(count_ms, NsEach(1, [&](int) { Keep(table->Count().busy); }) / 1e6);
