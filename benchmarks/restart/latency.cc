@@ -1,8 +1,11 @@
 // What a restart does to latency at 70 % of what the server can do: p99 in the 250 ms from each
 // restart on, against p99 of the rest of the same run. Beside it, what the mere start of the same
-// program does, which nobody's connections go to: it takes its processor time from the server too.
+// program does, which nobody's connections go to: on a machine whose cores are taken by server and
+// client, its 17 ms come out of theirs, 7 % of the window. There the bar is for what a restart adds
+// to that; with a core to spare, for the whole.
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +22,7 @@ constexpr int kRounds = 5;
 constexpr int kRestarts = 4;
 constexpr double kLoad = 0.7;
 constexpr double kBar = 1.5;
+constexpr unsigned kCores = 3;  // server, client, the program that starts
 constexpr absl::Duration kSaturate = absl::Seconds(1);
 constexpr absl::Duration kBetween = absl::Milliseconds(500);
 
@@ -94,10 +98,19 @@ void Tell(const std::vector<Round>& rounds, Bars* bars) {
              median([&](const Round& round) { return ms(round.restarts.steady); }), "ms");
   bars->Note("p99 in the 250 ms from a restart on",
              median([&](const Round& round) { return ms(round.restarts.around); }), "ms");
-  bars->AtMost("p99 around restarts / steady",
-               median([](const Round& round) { return round.restarts.ratio(); }), kBar, "x");
-  bars->Note("  the same around mere starts of the program",
-             median([](const Round& round) { return round.starts.ratio(); }), "x");
+  bars->Note("p99 in the 250 ms from a mere start of the program on",
+             median([&](const Round& round) { return ms(round.starts.around); }), "ms");
+  const double whole = median([](const Round& round) { return round.restarts.ratio(); });
+  const double added = median([](const Round& round) {
+    return absl::FDivDuration(round.restarts.around, round.starts.around);
+  });
+  if (std::thread::hardware_concurrency() < kCores) {
+    bars->Note("p99 around restarts / steady, no core to spare", whole, "x");
+    bars->AtMost("p99 around restarts / around mere starts", added, kBar, "x");
+  } else {
+    bars->AtMost("p99 around restarts / steady", whole, kBar, "x");
+    bars->Note("p99 around restarts / around mere starts", added, "x");
+  }
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class ControlTest : public ::testing::Test {
     options.timeout = absl::Seconds(15);
     load_ = LoadClient::Start(options).value();
     // Who is served finds an owner that has looked at its socket already.
-    EXPECT_TRUE(load_->AwaitVersion("v1", absl::Seconds(20)));
+    EXPECT_TRUE(load_->AwaitVersion("v1", Lineage::kLong));
   }
 
   // A copy that is started by hand, where the first one has a port of its own choice.
@@ -33,7 +33,7 @@ class ControlTest : public ::testing::Test {
     lineage_.Script({"version " + version});
     const pid_t copy = lineage_.Start();
     EXPECT_TRUE(lineage_.AwaitUnlessEnded("phase.serving", copy)) << lineage_.History();
-    EXPECT_TRUE(load_->AwaitVersion(version, absl::Seconds(20))) << lineage_.History();
+    EXPECT_TRUE(load_->AwaitVersion(version, Lineage::kLong)) << lineage_.History();
   }
 
   void ExpectNothingLost() {

@@ -106,7 +106,7 @@ class HostileTest : public ::testing::Test {
     for (int attempt = 0; attempt < 100; ++attempt) {
       if (lineage_.AwaitUnlessEnded("phase.serving", lineage_.Start())) break;
     }
-    EXPECT_TRUE(load_->AwaitVersion("v2", absl::Seconds(20))) << lineage_.History();
+    EXPECT_TRUE(load_->AwaitVersion("v2", Lineage::kLong)) << lineage_.History();
     LoadReport report = load_->Stop();
     EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage_.History();
   }

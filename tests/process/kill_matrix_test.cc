@@ -108,7 +108,7 @@ TEST_P(KillMatrixTest, SomebodyServesAndOnlyTheDeadOnesOwnIsLost) {
   const pid_t first = lineage.StartFirst(script);
   auto load = LoadClient::Start(NewAndKept(lineage.Address()));
   ASSERT_TRUE(load.ok()) << load.status();
-  ASSERT_TRUE((*load)->AwaitAllGroups(absl::Seconds(20)));
+  ASSERT_TRUE((*load)->AwaitAllGroups(Lineage::kLong));
 
   script = {"version v2"};
   if (!hit.predecessor) script.push_back(fault);
@@ -123,7 +123,7 @@ TEST_P(KillMatrixTest, SomebodyServesAndOnlyTheDeadOnesOwnIsLost) {
   // Whoever it is: somebody owns the service, and a good version goes through.
   lineage.Script({"version v3"});
   StartUntilServing(&lineage);
-  EXPECT_TRUE((*load)->AwaitVersion("v3", absl::Seconds(20))) << lineage.History();
+  EXPECT_TRUE((*load)->AwaitVersion("v3", Lineage::kLong)) << lineage.History();
   LoadReport report = (*load)->Stop();
   const LoadGroupReport sum = report.Sum();
   EXPECT_EQ(sum.count(LoadOutcome::kRefused), 0) << report.ToTable() << lineage.History();

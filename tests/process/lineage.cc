@@ -198,7 +198,7 @@ int Lineage::AwaitExit(pid_t pid, absl::Duration limit) {
 bool Lineage::Alive(pid_t pid) const { return IsLiving(pid); }
 
 void Lineage::AwaitStopped(pid_t pid) {
-  const Instant deadline = MonotonicNow() + absl::Seconds(20);
+  const Instant deadline = MonotonicNow() + kLong;
   while (MonotonicNow() < deadline) {
     if (StateOf(pid) == 'T') return;
     poll(nullptr, 0, kLookAgainMs);

@@ -47,19 +47,21 @@ class Lineage {
 
   void Signal(pid_t pid, int signal);
 
+  // On a machine that is busy with other things too.
+  static constexpr absl::Duration kLong = absl::Minutes(1);
+
   // The next event of that name (of that process, if given) that was not awaited yet. A failure of
   // the test after `limit`.
-  TestEvent Await(const std::string& name, pid_t pid = 0, absl::Duration limit = absl::Seconds(20));
+  TestEvent Await(const std::string& name, pid_t pid = 0, absl::Duration limit = kLong);
   // Waits for that event of `pid`, or its end: whether the event came.
-  bool AwaitUnlessEnded(const std::string& name, pid_t pid,
-                        absl::Duration limit = absl::Seconds(20));
+  bool AwaitUnlessEnded(const std::string& name, pid_t pid, absl::Duration limit = kLong);
   // Waits until one of these has come from any process but `not_of`; false if none did within
   // `limit`.
   bool AwaitAnyOf(const std::vector<std::string>& names, pid_t not_of, absl::Duration limit);
   // Whether such an event has come by now.
   bool Saw(const std::string& name, pid_t pid = 0);
   // Waits for the end of a process: its exit status, or minus its signal.
-  int AwaitExit(pid_t pid, absl::Duration limit = absl::Seconds(20));
+  int AwaitExit(pid_t pid, absl::Duration limit = kLong);
   // Waits until the kernel shows the process as stopped.
   void AwaitStopped(pid_t pid);
   bool Alive(pid_t pid) const;

@@ -20,7 +20,7 @@
 namespace zdd {
 namespace {
 
-const absl::Duration kLong = absl::Seconds(20);
+constexpr absl::Duration kLong = Lineage::kLong;
 
 // Users with connections of their own, and some who come anew for each request.
 std::unique_ptr<LoadClient> Load(const std::string& address) {

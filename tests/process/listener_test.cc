@@ -25,7 +25,7 @@
 namespace zdd {
 namespace {
 
-const absl::Duration kLong = absl::Seconds(20);
+constexpr absl::Duration kLong = Lineage::kLong;
 
 Address Parsed(const std::string& text) {
   absl::StatusOr<Address> address = Address::Parse(text);

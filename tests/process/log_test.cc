@@ -34,7 +34,7 @@ TEST(LogTest, AFullPipeOnStderrHoldsNobodyUp) {
   const pid_t second = lineage.Await("test.started").pid;
   lineage.Await("phase.serving", second);
   EXPECT_EQ(lineage.AwaitExit(first), 0);
-  EXPECT_TRUE(load->AwaitVersion("v2", absl::Seconds(20)));
+  EXPECT_TRUE(load->AwaitVersion("v2", Lineage::kLong));
   const LoadReport report = load->Stop();
   EXPECT_EQ(report.lost(), 0) << report.ToTable() << lineage.History();
 

@@ -19,7 +19,7 @@
 namespace zdd {
 namespace {
 
-const absl::Duration kLong = absl::Seconds(20);
+constexpr absl::Duration kLong = Lineage::kLong;
 
 LoadOptions SomeOfEach(const std::string& address) {
   LoadOptions options;

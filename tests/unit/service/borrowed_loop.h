@@ -44,7 +44,7 @@ class BorrowedLoop {
   void Turn() { uv_run(&uv_, UV_RUN_NOWAIT); }
   // False when it did not come about within 20 seconds.
   bool TurnUntil(absl::FunctionRef<bool()> condition) {
-    const Instant deadline = MonotonicNow() + absl::Seconds(20);
+    const Instant deadline = MonotonicNow() + absl::Minutes(1);
     Timer look(loop_.get());
     look.StartEvery(absl::Milliseconds(1), [] {});
     while (!condition() && MonotonicNow() < deadline) uv_run(&uv_, UV_RUN_ONCE);

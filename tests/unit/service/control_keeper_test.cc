@@ -35,7 +35,7 @@ class Heard {
   std::string Await() {
     MutexLock lock(&mutex_);
     while (next_ == texts_.size()) {
-      if (!added_.WaitFor(&mutex_, absl::Seconds(20))) return "nothing";
+      if (!added_.WaitFor(&mutex_, absl::Minutes(1))) return "nothing";
     }
     return texts_[next_++];
   }
