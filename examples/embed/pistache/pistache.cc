@@ -13,7 +13,7 @@
 //
 // Threads: one of the library's, and zdd's loop, which gives it connections.
 // Limits: two descriptors for each connection. The library answers one request of those that a
-// client sends at once.
+// client sends at once, and drops what it has not sent yet when the client ends its direction.
 #include <fcntl.h>
 #include <pistache/endpoint.h>
 #include <pistache/http.h>
