@@ -234,7 +234,7 @@ void MigrationReceiver::DeliverFirst() {
   Batch batch = std::move(held_.front());
   held_.pop_front();
   counts_.taken += static_cast<int64_t>(batch.migrants.size());
-  for (Migrant& migrant : batch.migrants) callbacks_.deliver(std::move(migrant));
+  if (!batch.migrants.empty()) callbacks_.deliver(std::move(batch.migrants));
 }
 
 void MigrationReceiver::CloseHeld() {

@@ -58,9 +58,11 @@ MigrationPair::MigrationPair(SenderLimits limits, Syscalls& sender_calls,
   absl::StatusOr<std::unique_ptr<MigrationReceiver>> made = MigrationReceiver::Create(
       std::move(created->theirs),
       {[this](const BatchItem& item) { return accept ? accept(item) : absl::OkStatus(); },
-       [this](Migrant migrant) {
-         if (on_delivered) on_delivered(migrant);
-         delivered.push_back(std::move(migrant));
+       [this](std::vector<Migrant> batch) {
+         for (Migrant& migrant : batch) {
+           if (on_delivered) on_delivered(migrant);
+           delivered.push_back(std::move(migrant));
+         }
        },
        [this](const absl::Status& status) { garbage.push_back(status); }},
       receiver_calls);

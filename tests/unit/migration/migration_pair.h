@@ -60,7 +60,7 @@ class MigrationPair {
   // what is delivered.
   void Settle();
   void TakeUp() {
-    while (receiver->undelivered() > 0) receiver->Taken();
+    while (receiver->undelivered() > 0) receiver->Taken(1);
   }
 
   // Which of the connections ended where.

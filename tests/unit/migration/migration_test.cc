@@ -250,10 +250,10 @@ TEST_F(MigrationTest, AReceiverWhoseServerIsBehindReadsNoMore) {
   EXPECT_EQ(pair.TickReceiver(), absl::InfiniteDuration());
   EXPECT_THAT(pair.delivered, SizeIs(80));
   EXPECT_FALSE(pair.receiver->wants_read());
-  for (int i = 0; i < 15; ++i) pair.receiver->Taken();
+  for (int i = 0; i < 15; ++i) pair.receiver->Taken(1);
   pair.TickReceiver();
   EXPECT_THAT(pair.delivered, SizeIs(80));
-  pair.receiver->Taken();
+  pair.receiver->Taken(1);
   EXPECT_TRUE(pair.receiver->wants_read());
   pair.TickReceiver();
   EXPECT_THAT(pair.delivered, SizeIs(96));
@@ -504,7 +504,7 @@ TEST_F(MigrationTest, CallbacksMayAddRevokeAndTick) {
     pair.TickSender();
   };
   pair.on_delivered = [&](const Migrant&) {
-    pair.receiver->Taken();
+    pair.receiver->Taken(1);
     EXPECT_EQ(pair.TickReceiver(), pair.now);
   };
   pair.AddMany(16);

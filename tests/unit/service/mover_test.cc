@@ -45,8 +45,8 @@ class Host : public MoverHost {
   absl::Status CheckMigrant(const BatchItem& item) override {
     return reads == item.format ? absl::OkStatus() : absl::InvalidArgumentError(item.format);
   }
-  void Adopt(Migrant migrant, Task taken) override {
-    adopted.push_back(std::move(migrant));
+  void Adopt(std::vector<Migrant> batch, Task taken) override {
+    for (Migrant& migrant : batch) adopted.push_back(std::move(migrant));
     not_taken.push_back(std::move(taken));
     if (takes) TakeUp();
   }
