@@ -40,9 +40,8 @@ int64_t AgeMs(absl::Duration age) {
 
 std::string JsonOf(const BatchItem& item) {
   return absl::StrCat(R"({"listener":")", Plain(item.listener), R"(","format":")",
-                      Plain(item.format), R"(","peer":")", Plain(item.peer), R"(","age_ms":)",
-                      AgeMs(item.age), item.in_memfd ? R"(,"memfd":)" : R"(,"bytes":)",
-                      item.state_bytes, "}");
+                      Plain(item.format), R"(","age_ms":)", AgeMs(item.age),
+                      item.in_memfd ? R"(,"memfd":)" : R"(,"bytes":)", item.state_bytes, "}");
 }
 
 std::string EncodeFrame(const BatchFrame& frame) {
@@ -143,7 +142,6 @@ BatchItem ReadItem(Fields fields) {
   BatchItem item;
   item.listener = fields.Text("listener", kListenerNameBytesMax);
   item.format = fields.Text("format", kFormatBytesMax);
-  item.peer = fields.Text("peer", kAddressBytesMax);
   item.age = absl::Milliseconds(fields.Number("age_ms", 0, absl::ToInt64Milliseconds(kTimeMax)));
   item.in_memfd = fields.Has("memfd");
   if (item.in_memfd && fields.Has("bytes")) fields.Fail("memfd", "\"bytes\" too", "one of both");
@@ -232,12 +230,11 @@ absl::Status NoFrame(absl::string_view came, absl::string_view want) {
 
 }  // namespace
 
-BatchItem MakeBatchItem(absl::string_view listener, absl::string_view format,
-                        absl::string_view peer, absl::Duration age, absl::string_view state) {
+BatchItem MakeBatchItem(absl::string_view listener, absl::string_view format, absl::Duration age,
+                        absl::string_view state) {
   BatchItem item;
   item.listener = std::string(listener);
   item.format = std::string(format);
-  item.peer = std::string(peer);
   item.age = age;
   item.state_bytes = state.size();
   item.in_memfd = state.size() > kInlineStateBytesMax;
@@ -255,9 +252,6 @@ absl::Status CheckBatchItem(const BatchItem& item) {
         too_long("listener's name", item.listener.size(), kListenerNameBytesMax));
   if (item.format.size() > kFormatBytesMax)
     return absl::InvalidArgumentError(too_long("format", item.format.size(), kFormatBytesMax));
-  if (item.peer.size() > kAddressBytesMax)
-    return absl::InvalidArgumentError(
-        too_long("peer's address", item.peer.size(), kAddressBytesMax));
   if (item.state_bytes > kMigrationStateBytesMax)
     return absl::ResourceExhaustedError(
         too_long("state", item.state_bytes, kMigrationStateBytesMax));

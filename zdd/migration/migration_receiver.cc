@@ -161,7 +161,6 @@ MigrationReceiver::Batch MigrationReceiver::Decide(BatchFrame frame, std::vector
     migrant.listener = std::move(item.listener);
     migrant.format = std::move(item.format);
     migrant.state = std::move(item.state);
-    migrant.peer = std::move(item.peer);
     migrant.age = item.age;
     batch.migrants.push_back(std::move(migrant));
   }

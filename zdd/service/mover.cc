@@ -43,8 +43,8 @@ void Mover::OpenPair() {
     host_->OnMoved(std::move(migrant.ticket));
   };
   callbacks.returned = [this](Migrant migrant, absl::string_view why) {
-    log_->Debug("migration.returned", absl::StrCat("a connection of listener \"", migrant.listener,
-                                                   "\" from ", migrant.peer, " stays: ", why));
+    log_->Debug("migration.returned",
+                absl::StrCat("a connection of listener \"", migrant.listener, "\" stays: ", why));
     host_->OnCameBack(std::move(migrant));
   };
   absl::StatusOr<MigrationSender::Created> created =
@@ -64,8 +64,10 @@ void Mover::Add(Migrant migrant) {
   auto format = movable_.find(migrant.listener);
   if (sender_ == nullptr || format == movable_.end()) return host_->OnCameBack(std::move(migrant));
   migrant.format = format->second;
+  // While a batch is on its way its answer ticks, and finds whatever has gathered by then.
+  const bool answer_ticks = sender_->open() && sender_->unacknowledged() > 0;
   sender_->Add(std::move(migrant), MonotonicNow());
-  TickSoon();
+  if (!answer_ticks) TickSoon();
 }
 
 // After whatever else this turn of the loop brings, so that batches fill up.
@@ -191,8 +193,8 @@ void Mover::TickReceiverSoon(int id) {
 
 void Mover::Deliver(int id, std::vector<Migrant> batch) {
   for (const Migrant& migrant : batch) {
-    log_->Debug("migration.adopted", absl::StrCat("a connection of listener \"", migrant.listener,
-                                                  "\" from ", migrant.peer, " moved here"));
+    log_->Debug("migration.adopted",
+                absl::StrCat("a connection of listener \"", migrant.listener, "\" moved here"));
   }
   auto taken = [post = loop_->poster(), alive = std::weak_ptr<bool>(alive_), this, id,
                 count = static_cast<int>(batch.size())] {

@@ -50,10 +50,6 @@ void ServiceCore::BeginMoving() {
 void ServiceCore::OnMigrate(Ticket ticket, OwnedFd fd, std::string state) {
   Migrant migrant;
   migrant.listener = tickets_->KindName(tickets_->KindOf(ticket));
-  if (ListenerCore* listener = listeners_->Find(migrant.listener); listener != nullptr) {
-    const Address peer = PeerAddress(fd.get(), listener->transport());
-    if (peer != Address()) migrant.peer = peer.ToString();  // else its client is gone
-  }
   migrant.age = tickets_->AgeOf(ticket);
   migrant.fd = std::move(fd);
   migrant.ticket = std::move(ticket);

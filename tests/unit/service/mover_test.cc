@@ -125,6 +125,19 @@ TEST_F(MoverTest, ConnectionsMoveWithTheirStates) {
   EXPECT_THAT(old_host_.came_back, IsEmpty());
 }
 
+TEST_F(MoverTest, ABatchIsTakenUpAsAWhole) {
+  new_host_.takes = false;
+  Begin();
+  AddMany(20);
+  EXPECT_TRUE(Await([&] { return new_host_.adopted.size() == 20; }));
+  EXPECT_THAT(new_host_.not_taken, SizeIs(2));
+  AddMany(60);
+  EXPECT_TRUE(Await([&] { return new_host_.adopted.size() > 64; }));
+  new_host_.takes = true;
+  new_host_.TakeUp();
+  EXPECT_TRUE(Await([&] { return old_host_.moved == 80; }));
+}
+
 TEST_F(MoverTest, WhatIsGivenBeforeOrForAnotherListenerComesBack) {
   old_.Add(Make());
   EXPECT_THAT(old_host_.came_back, SizeIs(1));
