@@ -131,11 +131,11 @@ TEST_F(MoverTest, ABatchIsTakenUpAsAWhole) {
   AddMany(20);
   EXPECT_TRUE(Await([&] { return new_host_.adopted.size() == 20; }));
   EXPECT_THAT(new_host_.not_taken, SizeIs(2));
-  AddMany(60);
+  AddMany(120);
   EXPECT_TRUE(Await([&] { return new_host_.adopted.size() > 64; }));
   new_host_.takes = true;
   new_host_.TakeUp();
-  EXPECT_TRUE(Await([&] { return old_host_.moved == 80; }));
+  EXPECT_TRUE(Await([&] { return old_host_.moved == 140; }));
 }
 
 TEST_F(MoverTest, WhatIsGivenBeforeOrForAnotherListenerComesBack) {
