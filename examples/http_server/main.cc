@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/system/system_error.hpp>
@@ -149,13 +150,18 @@ int main(int argc, char** argv) try {
   const example::Failure failure = example::FailureFromFlags();
   example::FailAtStart(failure);
 
-  absl::StatusOr<zdd::Service> service = zdd::Service::Create(ServiceOptions(version_label));
+  asio::thread_pool pool(threads);
+  zdd::Options options = ServiceOptions(version_label);
+  // Sessions begin where they are served: a thread of the pool is not woken anew for each.
+  options.executor = [strand = asio::make_strand(pool)](zdd::Task task) {
+    asio::post(strand, std::move(task));
+  };
+  absl::StatusOr<zdd::Service> service = zdd::Service::Create(std::move(options));
   if (!service.ok()) return Fail(service.status());
   absl::StatusOr<zdd::Listener> http =
       service->Listen("http", absl::GetFlag(FLAGS_listen), ListenOptions());
   if (!http.ok()) return Fail(http.status());
 
-  asio::thread_pool pool(threads);
   // Asio opens its epoll with the first socket, or throws: here, where that can be told.
   example::Socket(asio::make_strand(pool)).close();
   absl::Status status = http->OnConnection(

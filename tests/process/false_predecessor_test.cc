@@ -197,7 +197,7 @@ class MovingPredecessorTest : public ::testing::Test {
 
   // With connection_.
   static BatchFrame Batch() {
-    return {1, {MakeBatchItem("http", "test/1", "", absl::ZeroDuration(), "")}};
+    return {1, {MakeBatchItem("http", "test/1", absl::ZeroDuration(), "")}};
   }
 
   void ExpectToMove(FdChannel* pair) {

@@ -19,52 +19,47 @@ using Json = nlohmann::ordered_json;
 constexpr int kIntMax = 0x7fffffff;
 constexpr size_t kShownBytesMax = 40;  // of a wrong value, in an error message
 
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
-}
-
 std::string Shown(const Json& json) {
   if (json.is_structured()) return json.is_array() ? "a list" : "an object";
-  std::string text = Dump(json);
+  std::string text = json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
   if (text.size() <= kShownBytesMax) return text;
   return absl::StrCat(text.substr(0, kShownBytesMax), "... (", text.size(), " bytes)");
 }
 
-std::string Plain(absl::string_view bytes) {
-  return PercentEncode(bytes, [](char c) { return absl::ascii_isprint(c); });
-}
-
 // ---- Writing.
 
-Json JsonOf(const BatchItem& item) {
-  Json json = Json::object();
-  json["listener"] = Plain(item.listener);
-  json["format"] = Plain(item.format);
-  json["peer"] = Plain(item.peer);
-  json["age_ms"] =
-      absl::ToInt64Milliseconds(std::min(std::max(item.age, absl::ZeroDuration()), kTimeMax));
-  json[item.in_memfd ? "memfd" : "bytes"] = item.state_bytes;
-  return json;
+// What needs no escaping in JSON, so that a frame is written without building it as JSON first.
+std::string Plain(absl::string_view bytes) {
+  return PercentEncode(bytes,
+                       [](char c) { return absl::ascii_isprint(c) && c != '"' && c != '\\'; });
 }
 
-std::string Line(const Json& json) { return Dump(json) + "\n"; }
+int64_t AgeMs(absl::Duration age) {
+  return absl::ToInt64Milliseconds(std::min(std::max(age, absl::ZeroDuration()), kTimeMax));
+}
+
+std::string JsonOf(const BatchItem& item) {
+  return absl::StrCat(R"({"listener":")", Plain(item.listener), R"(","format":")",
+                      Plain(item.format), R"(","age_ms":)", AgeMs(item.age),
+                      item.in_memfd ? R"(,"memfd":)" : R"(,"bytes":)", item.state_bytes, "}");
+}
 
 std::string EncodeFrame(const BatchFrame& frame) {
-  Json json = {{"type", "batch"}, {"no", frame.no}, {"items", Json::array()}};
-  for (const BatchItem& item : frame.items) json["items"].push_back(JsonOf(item));
-  std::string bytes = Line(json);
+  std::string bytes = absl::StrCat(R"({"type":"batch","no":)", frame.no, R"(,"items":[)");
+  const char* comma = "";
+  for (const BatchItem& item : frame.items)
+    absl::StrAppend(&bytes, std::exchange(comma, ","), JsonOf(item));
+  bytes += "]}\n";
   for (const BatchItem& item : frame.items) bytes += item.state;
   return bytes;
 }
 
 std::string EncodeFrame(const AckFrame& frame) {
-  return Line({{"type", "ack"},
-               {"no", frame.no},
-               {"taken", absl::StrCat(frame.taken)},
-               {"free_fds", frame.free_fds}});
+  return absl::StrCat(R"({"type":"ack","no":)", frame.no, R"(,"taken":")", frame.taken,
+                      R"(","free_fds":)", frame.free_fds, "}\n");
 }
 
-std::string EncodeFrame(const RevokedFrame&) { return Line({{"type", "revoked"}}); }
+std::string EncodeFrame(const RevokedFrame&) { return "{\"type\":\"revoked\"}\n"; }
 
 // ---- Reading.
 
@@ -81,12 +76,15 @@ class Fields {
   std::string Text(const char* key, size_t bytes_max) {
     const Json* json = Find(key);
     if (json == nullptr) return "";
-    const std::string want = absl::StrCat("a text of at most ", bytes_max, " bytes");
-    if (!json->is_string()) return Fail(key, Shown(*json), want), "";
-    absl::optional<std::string> bytes = PercentDecode(json->get_ref<const std::string&>());
-    if (!bytes.has_value())
-      return Fail(key, Shown(*json), "two hexadecimal digits behind each %"), "";
-    if (bytes->size() > bytes_max) return Fail(key, Shown(*json), want), "";
+    absl::optional<std::string> bytes;
+    if (json->is_string()) {
+      bytes = PercentDecode(json->get_ref<const std::string&>());
+      if (!bytes.has_value())
+        return Fail(key, Shown(*json), "two hexadecimal digits behind each %"), "";
+    }
+    if (!bytes.has_value() || bytes->size() > bytes_max) {
+      return Fail(key, Shown(*json), absl::StrCat("a text of at most ", bytes_max, " bytes")), "";
+    }
     return *std::move(bytes);
   }
 
@@ -144,7 +142,6 @@ BatchItem ReadItem(Fields fields) {
   BatchItem item;
   item.listener = fields.Text("listener", kListenerNameBytesMax);
   item.format = fields.Text("format", kFormatBytesMax);
-  item.peer = fields.Text("peer", kAddressBytesMax);
   item.age = absl::Milliseconds(fields.Number("age_ms", 0, absl::ToInt64Milliseconds(kTimeMax)));
   item.in_memfd = fields.Has("memfd");
   if (item.in_memfd && fields.Has("bytes")) fields.Fail("memfd", "\"bytes\" too", "one of both");
@@ -233,12 +230,11 @@ absl::Status NoFrame(absl::string_view came, absl::string_view want) {
 
 }  // namespace
 
-BatchItem MakeBatchItem(absl::string_view listener, absl::string_view format,
-                        absl::string_view peer, absl::Duration age, absl::string_view state) {
+BatchItem MakeBatchItem(absl::string_view listener, absl::string_view format, absl::Duration age,
+                        absl::string_view state) {
   BatchItem item;
   item.listener = std::string(listener);
   item.format = std::string(format);
-  item.peer = std::string(peer);
   item.age = age;
   item.state_bytes = state.size();
   item.in_memfd = state.size() > kInlineStateBytesMax;
@@ -256,9 +252,6 @@ absl::Status CheckBatchItem(const BatchItem& item) {
         too_long("listener's name", item.listener.size(), kListenerNameBytesMax));
   if (item.format.size() > kFormatBytesMax)
     return absl::InvalidArgumentError(too_long("format", item.format.size(), kFormatBytesMax));
-  if (item.peer.size() > kAddressBytesMax)
-    return absl::InvalidArgumentError(
-        too_long("peer's address", item.peer.size(), kAddressBytesMax));
   if (item.state_bytes > kMigrationStateBytesMax)
     return absl::ResourceExhaustedError(
         too_long("state", item.state_bytes, kMigrationStateBytesMax));
@@ -266,7 +259,7 @@ absl::Status CheckBatchItem(const BatchItem& item) {
 }
 
 size_t BytesOf(const BatchItem& item) {
-  return Dump(JsonOf(item)).size() + 1 + item.state.size();  // and a comma
+  return JsonOf(item).size() + 1 + item.state.size();  // and a comma
 }
 
 int FdsOf(const BatchItem& item) { return item.in_memfd ? 2 : 1; }

@@ -40,7 +40,6 @@ inline constexpr size_t kBatchOverheadBytes = 64;
 struct BatchItem {
   std::string listener;
   std::string format;  // of the state
-  std::string peer;
   absl::Duration age;
   // The state is in a sealed memfd (sealed_state.h), which comes behind the connections.
   bool in_memfd = false;
@@ -72,8 +71,8 @@ struct RevokedFrame {
 using MigrationFrame = std::variant<BatchFrame, AckFrame, RevokedFrame>;
 
 // An item as a BatchFrame carries it. `state` is copied unless it goes in a memfd.
-BatchItem MakeBatchItem(absl::string_view listener, absl::string_view format,
-                        absl::string_view peer, absl::Duration age, absl::string_view state);
+BatchItem MakeBatchItem(absl::string_view listener, absl::string_view format, absl::Duration age,
+                        absl::string_view state);
 
 // Whether it can travel: InvalidArgument (a text too long), ResourceExhausted (the state).
 absl::Status CheckBatchItem(const BatchItem& item);

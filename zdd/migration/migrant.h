@@ -1,7 +1,7 @@
 // Migrant is one live connection between two processes: the socket, and what its server knows of
 // it.
 //
-//   sender->Add({std::move(fd), std::move(ticket), "http", "h1/2", state, peer, age}, now);
+//   sender->Add({std::move(fd), std::move(ticket), "http", "h1/2", state, age}, now);
 //
 // Lifetime: the ticket ends before the fd is closed, whatever becomes of it. A sender's ticket
 // stays here until the connection is acknowledged or comes back, so that the drain counts it; one
@@ -24,7 +24,6 @@ struct Migrant {
   std::string listener;  // who accepted it
   std::string format;    // of the state
   std::string state;     // what was read and not parsed, what was not written, the server's own
-  std::string peer;      // "tcp://192.0.2.7:4711"; for people
   absl::Duration age;    // since it was accepted
 };
 

@@ -161,7 +161,6 @@ MigrationReceiver::Batch MigrationReceiver::Decide(BatchFrame frame, std::vector
     migrant.listener = std::move(item.listener);
     migrant.format = std::move(item.format);
     migrant.state = std::move(item.state);
-    migrant.peer = std::move(item.peer);
     migrant.age = item.age;
     batch.migrants.push_back(std::move(migrant));
   }
@@ -234,7 +233,7 @@ void MigrationReceiver::DeliverFirst() {
   Batch batch = std::move(held_.front());
   held_.pop_front();
   counts_.taken += static_cast<int64_t>(batch.migrants.size());
-  for (Migrant& migrant : batch.migrants) callbacks_.deliver(std::move(migrant));
+  if (!batch.migrants.empty()) callbacks_.deliver(std::move(batch.migrants));
 }
 
 void MigrationReceiver::CloseHeld() {

@@ -6,7 +6,7 @@
 //   Watch watch(loop, receiver->poll_fd(), Watch::kReadable, again);      // while wants_read()
 //   void Again() { timer.Start(receiver->Tick(MonotonicNow()) - MonotonicNow()); }
 //   ...                                                 // when the server has taken one up:
-//   receiver->Taken();
+//   receiver->Taken(1);
 //
 // A batch is owned from the instant in which its acknowledgement was sent; nothing of it is touched
 // before. What is refused is closed before that. If the acknowledgement cannot be sent because the
@@ -59,8 +59,9 @@ struct ReceiverCallbacks {
   // Whether this version can serve it: not ok for an unknown listener or format. Only that item is
   // refused. It is not ours yet, and a large state is not there yet.
   absl::AnyInvocable<absl::Status(const BatchItem&)> accept;
-  // It is ours now: serve it. It waits to be taken up until Taken() is called, once for each.
-  absl::AnyInvocable<void(Migrant)> deliver;
+  // They are ours now, a batch at a time: serve them. They wait to be taken up until Taken() has
+  // been called for as many.
+  absl::AnyInvocable<void(std::vector<Migrant>)> deliver;
   // The pair has ended because the sender speaks garbage (DataLoss), or the kernel does not let us
   // answer. At most once.
   absl::AnyInvocable<void(const absl::Status&)> garbage;
@@ -89,8 +90,8 @@ class MigrationReceiver {
   // called.
   Instant Tick(Instant now);
 
-  // The server has taken up one that was delivered. Tick follows, soon.
-  void Taken() { machine_.Taken(); }
+  // The server has taken up so many of those that were delivered. Tick follows, soon.
+  void Taken(int count) { machine_.Taken(count); }
   // From now on what is not acknowledged yet goes back: this process drains, stops or leaves. Not
   // what a dead sender left: nobody else could serve it. Tick follows.
   void Refuse() { refuse_ = true; }

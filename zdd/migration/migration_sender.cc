@@ -48,8 +48,7 @@ MigrationSender::MigrationSender(SenderLimits limits, SenderCallbacks callbacks,
 MigrationSender::~MigrationSender() = default;
 
 void MigrationSender::Add(Migrant migrant, Instant now) {
-  BatchItem item =
-      MakeBatchItem(migrant.listener, migrant.format, migrant.peer, migrant.age, migrant.state);
+  BatchItem item = MakeBatchItem(migrant.listener, migrant.format, migrant.age, migrant.state);
   absl::Status fits = migrant.fd.valid() ? CheckBatchItem(item)
                                          : absl::InvalidArgumentError("migrate: no descriptor");
   if (!fits.ok()) return BringHome(std::move(migrant), fits.message());

@@ -15,6 +15,7 @@
 #ifndef ZDD_MIGRATION_RECEIVER_MACHINE_H_
 #define ZDD_MIGRATION_RECEIVER_MACHINE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -65,10 +66,8 @@ class ReceiverMachine {
   bool Expects(int no) const;
   // A batch with this number, of which `taken` connections are kept.
   std::vector<ReceiverEffect> OnBatch(int no, int taken);
-  // The server has taken up one.
-  void Taken() {
-    if (undelivered_ > 0) --undelivered_;
-  }
+  // The server has taken up so many.
+  void Taken(int count) { undelivered_ -= std::min(count, undelivered_); }
 
   bool wants_read() const {
     return ending() || (state_ == ReceiverState::kOpen && (refusing_ || has_room()));

@@ -41,13 +41,28 @@ Task Callbacks::Guarded(Task task) {
 }
 
 void Callbacks::Run(Task task) {
-  if (executor_) return executor_(Guarded(std::move(task)));
+  if (executor_) return Give(Guarded(std::move(task)));
   loop_->Post(Guarded(std::move(task)));
 }
 
 void Callbacks::RunNow(Task task) {
-  if (executor_) return executor_(Guarded(std::move(task)));
+  if (executor_) return Give(Guarded(std::move(task)));
   Guarded(std::move(task))();
+}
+
+void Callbacks::Give(Task task) {
+  if (together_ == 0) return executor_(std::move(task));
+  collected_.push_back(std::move(task));
+}
+
+void Callbacks::GiveCollected() {
+  if (collected_.empty()) return;
+  executor_([tasks = std::exchange(collected_, {})]() mutable {
+    for (Task& task : tasks) {
+      task();
+      task = nullptr;  // what it holds ends with it, not with the last one
+    }
+  });
 }
 
 void Callbacks::Close() {

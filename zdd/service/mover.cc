@@ -43,8 +43,8 @@ void Mover::OpenPair() {
     host_->OnMoved(std::move(migrant.ticket));
   };
   callbacks.returned = [this](Migrant migrant, absl::string_view why) {
-    log_->Debug("migration.returned", absl::StrCat("a connection of listener \"", migrant.listener,
-                                                   "\" from ", migrant.peer, " stays: ", why));
+    log_->Debug("migration.returned",
+                absl::StrCat("a connection of listener \"", migrant.listener, "\" stays: ", why));
     host_->OnCameBack(std::move(migrant), GoesAgain());
   };
   absl::StatusOr<MigrationSender::Created> created =
@@ -66,8 +66,10 @@ void Mover::Add(Migrant migrant) {
     return host_->OnCameBack(std::move(migrant), format != movable_.end());
   }
   migrant.format = format->second;
+  // While a batch is on its way its answer ticks, and finds whatever has gathered by then.
+  const bool answer_ticks = sender_->open() && sender_->unacknowledged() > 0;
   sender_->Add(std::move(migrant), MonotonicNow());
-  TickSoon();
+  if (!answer_ticks) TickSoon();
 }
 
 // What a successor that does not answer had not acknowledged: the next pair may have more luck.
@@ -136,16 +138,7 @@ void Mover::Receive(int generation, OwnedFd pair) {
   const int id = next_id_++;
   ReceiverCallbacks callbacks;
   callbacks.accept = [this](const BatchItem& item) { return host_->CheckMigrant(item); };
-  callbacks.deliver = [this, id](Migrant migrant) {
-    log_->Debug("migration.adopted", absl::StrCat("a connection of listener \"", migrant.listener,
-                                                  "\" from ", migrant.peer, " moved here"));
-    auto taken = [post = loop_->poster(), alive = std::weak_ptr<bool>(alive_), this, id] {
-      post([alive, this, id] {
-        if (!alive.expired()) Taken(id);
-      });
-    };
-    host_->Adopt(std::move(migrant), std::move(taken));
-  };
+  callbacks.deliver = [this, id](std::vector<Migrant> batch) { Deliver(id, std::move(batch)); };
   callbacks.garbage = [this, generation](const absl::Status& status) {
     log_->Warning("migration.garbage",
                   absl::StrCat("from generation ", generation, ": ", status.message()));
@@ -206,11 +199,25 @@ void Mover::TickReceiverSoon(int id) {
   });
 }
 
-void Mover::Taken(int id) {
+void Mover::Deliver(int id, std::vector<Migrant> batch) {
+  for (const Migrant& migrant : batch) {
+    log_->Debug("migration.adopted",
+                absl::StrCat("a connection of listener \"", migrant.listener, "\" moved here"));
+  }
+  auto taken = [post = loop_->poster(), alive = std::weak_ptr<bool>(alive_), this, id,
+                count = static_cast<int>(batch.size())] {
+    post([alive, this, id, count] {
+      if (!alive.expired()) Taken(id, count);
+    });
+  };
+  host_->Adopt(std::move(batch), std::move(taken));
+}
+
+void Mover::Taken(int id, int count) {
   Incoming* incoming = FindIncoming(id);
   if (incoming == nullptr) return;
   const bool waited = !incoming->receiver->wants_read();
-  incoming->receiver->Taken();
+  incoming->receiver->Taken(count);
   if (waited || !incoming->receiver->open()) TickReceiver(id);
 }
 

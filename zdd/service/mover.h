@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -40,7 +41,8 @@ class MoverHost {
   virtual void OnMovingEnded() = 0;  // none can move any more
   // Of connections that come: whether this version serves them, and how.
   virtual absl::Status CheckMigrant(const BatchItem& item) = 0;
-  virtual void Adopt(Migrant migrant, Task taken) = 0;
+  // `taken` runs on any thread when all of them have been taken up, or dropped.
+  virtual void Adopt(std::vector<Migrant> batch, Task taken) = 0;
 };
 
 class Mover {
@@ -94,7 +96,8 @@ class Mover {
 
   void TickReceiver(int id);
   void TickReceiverSoon(int id);
-  void Taken(int id);
+  void Deliver(int id, std::vector<Migrant> batch);
+  void Taken(int id, int count);
   Incoming* FindIncoming(int id);
 
   Loop* const loop_;

@@ -110,7 +110,7 @@ class ServiceCore : public GenerationHost,
   void OnRoom() override { TickDrain(); }
   void OnMovingEnded() override;
   absl::Status CheckMigrant(const BatchItem& item) override;
-  void Adopt(Migrant migrant, Task taken) override;
+  void Adopt(std::vector<Migrant> batch, Task taken) override;
   void OnEnd(const absl::Status& status) override;
 
   // The loop's side of the public calls.

@@ -1,6 +1,9 @@
 // The service's part in live migration: who goes, who comes, and who comes back.
+#include <memory>
 #include <utility>
+#include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "zdd/service/accept.h"
 #include "zdd/service/service_core.h"
@@ -47,10 +50,6 @@ void ServiceCore::BeginMoving() {
 void ServiceCore::OnMigrate(Ticket ticket, OwnedFd fd, std::string state) {
   Migrant migrant;
   migrant.listener = tickets_->KindName(tickets_->KindOf(ticket));
-  if (ListenerCore* listener = listeners_->Find(migrant.listener); listener != nullptr) {
-    const Address peer = PeerAddress(fd.get(), listener->transport());
-    if (peer != Address()) migrant.peer = peer.ToString();  // else its client is gone
-  }
   migrant.age = tickets_->AgeOf(ticket);
   migrant.fd = std::move(fd);
   migrant.ticket = std::move(ticket);
@@ -109,13 +108,20 @@ absl::Status ServiceCore::CheckMigrant(const BatchItem& item) {
                                                  "\" in this version"));
 }
 
-void ServiceCore::Adopt(Migrant migrant, Task taken) {
-  ListenerCore* const listener = listeners_->Find(migrant.listener);
-  if (listener == nullptr) return;
-  Ticket ticket = listener->Enter(migrant.fd.get());
-  tickets_->MarkAdopted(ticket);
-  listener->Deliver(std::move(migrant.fd), std::move(ticket), std::move(migrant.state),
-                    std::move(taken));
+// Each wake-up of another thread costs more than all else that is done for a connection: so a batch
+// goes to the executor as one task, and is told to be taken up once.
+void ServiceCore::Adopt(std::vector<Migrant> batch, Task taken) {
+  auto last = absl::MakeCleanup([taken = std::move(taken)]() mutable { taken(); });
+  auto each = std::make_shared<decltype(last)>(std::move(last));
+  Callbacks::Together together(callbacks_.get());
+  for (Migrant& migrant : batch) {
+    ListenerCore* const listener = listeners_->Find(migrant.listener);
+    if (listener == nullptr) continue;
+    Ticket ticket = listener->Enter(migrant.fd.get());
+    tickets_->MarkAdopted(ticket);
+    listener->Deliver(std::move(migrant.fd), std::move(ticket), std::move(migrant.state),
+                      [each]() mutable { each.reset(); });
+  }
 }
 
 }  // namespace zdd

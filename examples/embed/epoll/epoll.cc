@@ -8,7 +8,7 @@
 //   kill -TERM $(pgrep -o epoll)                     # drains, then ends
 //
 // What makes them move: between two turns nothing is going on in a connection, and all that is
-// known of it is in `http`. One that is asked takes a turn, and so does one that has moved here.
+// known of it is in `http`. One that is asked takes a turn.
 //
 // Threads: one for the loop. zdd gives connections and runs callbacks there, through
 // Options::executor; only what OnAsk() was given runs on zdd's own, and posts.
@@ -58,9 +58,13 @@ class Server {
 
   // Runs `task` on the loop's thread, soon, in order. From any thread.
   void Post(zdd::Task task) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    tasks_.push_back(std::move(task));
-    if (tasks_.size() == 1) eventfd_write(wake_.get(), 1);
+    bool first;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      first = tasks_.empty();
+      tasks_.push_back(std::move(task));
+    }
+    if (first) eventfd_write(wake_.get(), 1);  // whoever comes takes all
   }
 
  private:
@@ -108,10 +112,12 @@ class Server {
     session.ticket = std::move(connection.ticket);
     if (!session.http.Load(connection.state)) return (void)sessions_.erase(id);
     session.ticket.OnAsk([this, id](zdd::Ask) { Post([this, id] { TakeTurn(id); }); });
-    TakeTurn(id);
+    // What it brought is answered; what its client has sent since, the loop finds.
+    if (!Answer(&session)) return (void)sessions_.erase(id);
+    Await(id, &session);
   }
 
-  // Whatever happened: an event, an ask, or nothing.
+  // Whatever happened: an event or an ask.
   void TakeTurn(uint64_t id) {
     auto it = sessions_.find(id);
     if (it == sessions_.end()) return;
@@ -119,10 +125,15 @@ class Server {
     const zdd::Ask asked = session.ticket.Asked();
     if (asked == zdd::Ask::kMigrate && !session.http.last) return Move(it);
     if (asked == zdd::Ask::kCloseNow || !Exchange(&session)) return (void)sessions_.erase(it);
-    const bool idle = session.http.idle();
-    session.ticket.SetBusy(!idle || session.lingering);
-    if (session.http.done() || (asked == zdd::Ask::kCloseWhenIdle && idle)) Linger(id, &session);
-    Want(id, &session, session.http.output.empty() ? EPOLLIN : EPOLLOUT);
+    Await(id, &session);
+  }
+
+  void Await(uint64_t id, Session* session) {
+    const bool idle = session->http.idle();
+    session->ticket.SetBusy(!idle || session->lingering);
+    const bool quiet = idle && session->ticket.Asked() == zdd::Ask::kCloseWhenIdle;
+    if (session->http.done() || quiet) Linger(id, session);
+    Want(id, session, session->http.output.empty() ? EPOLLIN : EPOLLOUT);
   }
 
   // Sends what is unsent, answers what is unread, reads once. False: the connection is over.

@@ -27,7 +27,7 @@ const std::string kAllBytes = [] {
 }();
 
 BatchItem Item(std::string state) {
-  return MakeBatchItem("http", "h1", "tcp://192.0.2.7:4711", absl::Milliseconds(1500), state);
+  return MakeBatchItem("http", "h1", absl::Milliseconds(1500), state);
 }
 
 void ExpectSame(const MigrationFrame& frame, int fd_count) {
@@ -37,12 +37,11 @@ void ExpectSame(const MigrationFrame& frame, int fd_count) {
 }
 
 TEST(Batch, IsALineOfJsonAndTheStatesBehindIt) {
-  EXPECT_EQ(
-      Encode(BatchFrame{7, {Item("GET"), Item("")}}),
-      R"({"type":"batch","no":7,"items":[)"
-      R"({"listener":"http","format":"h1","peer":"tcp://192.0.2.7:4711","age_ms":1500,"bytes":3},)"
-      R"({"listener":"http","format":"h1","peer":"tcp://192.0.2.7:4711","age_ms":1500,"bytes":0}]})"
-      "\nGET");
+  EXPECT_EQ(Encode(BatchFrame{7, {Item("GET"), Item("")}}),
+            R"({"type":"batch","no":7,"items":[)"
+            R"({"listener":"http","format":"h1","age_ms":1500,"bytes":3},)"
+            R"({"listener":"http","format":"h1","age_ms":1500,"bytes":0}]})"
+            "\nGET");
   EXPECT_EQ(Encode(AckFrame{7, 0xffffffffffffffff, 1000}),
             R"({"type":"ack","no":7,"taken":"18446744073709551615","free_fds":1000})"
             "\n");
@@ -57,7 +56,7 @@ TEST(Batch, ComesBackAsItWas) {
   ExpectSame(BatchFrame{1, {Item(kAllBytes), large, Item("\n\n")}}, 4);
   BatchItem strange = Item("");
   strange.listener = kAllBytes.substr(0, 128);
-  strange.peer = kAllBytes.substr(128);
+  strange.format = kAllBytes.substr(128, 64);
   ExpectSame(BatchFrame{1, {strange}}, 1);
   ExpectSame(AckFrame{0x7fffffff, 5, 0}, 0);
   ExpectSame(RevokedFrame{}, 0);
@@ -77,9 +76,9 @@ TEST(Batch, CountsItsBytesRight) {
 }
 
 TEST(Batch, TheLargestItemFitsIntoADatagram) {
-  const BatchItem largest = MakeBatchItem(
-      std::string(kListenerNameBytesMax, '\xff'), std::string(kFormatBytesMax, '\xff'),
-      std::string(kAddressBytesMax, '\xff'), kTimeMax, std::string(kInlineStateBytesMax, '\xff'));
+  const BatchItem largest = MakeBatchItem(std::string(kListenerNameBytesMax, '\xff'),
+                                          std::string(kFormatBytesMax, '\xff'), kTimeMax,
+                                          std::string(kInlineStateBytesMax, '\xff'));
   EXPECT_OK(CheckBatchItem(largest));
   EXPECT_LE(kBatchOverheadBytes + BytesOf(largest), kChunkBytesMax);
   ExpectSame(BatchFrame{1, {largest}}, 1);
@@ -93,9 +92,6 @@ TEST(Batch, WhatCannotTravelIsRefusedWithNumbers) {
   item = Item("");
   item.listener = std::string(129, 'x');
   EXPECT_STATUS(CheckBatchItem(item), kInvalidArgument, "listener's name");
-  item = Item("");
-  item.peer = std::string(401, 'x');
-  EXPECT_STATUS(CheckBatchItem(item), kInvalidArgument, "peer's address");
   EXPECT_OK(CheckBatchItem(Item(std::string(1048576, 'x'))));
   EXPECT_STATUS(CheckBatchItem(Item(std::string(1048577, 'x'))), kResourceExhausted,
                 "state is too long (1048577 bytes, at most 1048576)");
@@ -123,7 +119,7 @@ TEST(Batch, GarbageIsRefusedWithTheFieldAndWhatCame) {
                 "field \"items\": got 0 entries, want 1 to 64");
   ExpectRefused("{\"type\":\"batch\",\"no\":1,\"items\":{}}\n", "got an object, want a list");
   ExpectRefused(BatchWith("3"), "field \"items[0]\": got 3, want an object");
-  const std::string texts = R"({"listener":"a","format":"b","peer":"c","age_ms":0)";
+  const std::string texts = R"({"listener":"a","format":"b","age_ms":0)";
   ExpectRefused(BatchWith(texts + "}"), "field \"items[0].bytes\": got nothing");
   ExpectRefused(BatchWith(texts + R"(,"bytes":-1})"), "\"items[0].bytes\": got -1, want 0 to 8192");
   ExpectRefused(BatchWith(texts + R"(,"bytes":8193})"), "got 8193, want 0 to 8192");

@@ -94,7 +94,7 @@ TEST(ReceiverMachine, ReadsNothingWhileItsServerIsBehind) {
   machine.OnBatch(2, 1);
   machine.OnEvent(RE::kAckSent);
   EXPECT_FALSE(machine.wants_read());
-  machine.Taken();
+  machine.Taken(1);
   EXPECT_TRUE(machine.wants_read());
 }
 
@@ -126,7 +126,7 @@ TEST(ReceiverMachine, AdoptsFromTheDeadAsItsServerTakesThemUp) {
   EXPECT_TRUE(machine.adopting());
   EXPECT_THAT(machine.OnEvent(RE::kRevoked), IsEmpty());
   EXPECT_THAT(machine.OnEvent(RE::kTurn), IsEmpty());
-  for (int i = 0; i < 10; ++i) machine.Taken();
+  for (int i = 0; i < 10; ++i) machine.Taken(1);
   EXPECT_THAT(machine.OnEvent(RE::kTurn), ElementsAre(RF::kDeliver));
   EXPECT_EQ(machine.state(), ReceiverState::kClosed);
 }

@@ -6,19 +6,14 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/unit/drain/socket_pair.h"
 
 namespace zdd {
 namespace {
 
-int NumberOf(const Migrant& migrant) {
-  int number = -1;
-  EXPECT_TRUE(absl::SimpleAtoi(migrant.peer, &number)) << migrant.peer;
-  return number;
-}
+int NumberOf(const Migrant& migrant) { return static_cast<int>(absl::ToInt64Seconds(migrant.age)); }
 
 }  // namespace
 
@@ -58,9 +53,11 @@ MigrationPair::MigrationPair(SenderLimits limits, Syscalls& sender_calls,
   absl::StatusOr<std::unique_ptr<MigrationReceiver>> made = MigrationReceiver::Create(
       std::move(created->theirs),
       {[this](const BatchItem& item) { return accept ? accept(item) : absl::OkStatus(); },
-       [this](Migrant migrant) {
-         if (on_delivered) on_delivered(migrant);
-         delivered.push_back(std::move(migrant));
+       [this](std::vector<Migrant> batch) {
+         for (Migrant& migrant : batch) {
+           if (on_delivered) on_delivered(migrant);
+           delivered.push_back(std::move(migrant));
+         }
        },
        [this](const absl::Status& status) { garbage.push_back(status); }},
       receiver_calls);
@@ -74,7 +71,7 @@ Migrant MigrationPair::Make(std::string state, std::string listener) {
   clients[number] = std::move(pair.client);
   Ticket ticket = table->Enter(kind_, pair.server.get());
   return {std::move(pair.server), std::move(ticket),    std::move(listener), "h1",
-          std::move(state),       absl::StrCat(number), absl::Seconds(7)};
+          std::move(state),       absl::Seconds(number)};
 }
 
 int MigrationPair::Add(std::string state, std::string listener) {

@@ -47,7 +47,7 @@ class MigrationPair {
 
   // A connection, whose client stays here.
   Migrant Make(std::string state = "", std::string listener = "http");
-  // One on its way; its number, by which its client and its peer's address go.
+  // One on its way; its number, by which its client goes, and which is its age in seconds.
   int Add(std::string state = "", std::string listener = "http");
   void Add(Migrant migrant) { sender->Add(std::move(migrant), now); }
   void AddMany(int count) {
@@ -60,7 +60,7 @@ class MigrationPair {
   // what is delivered.
   void Settle();
   void TakeUp() {
-    while (receiver->undelivered() > 0) receiver->Taken();
+    while (receiver->undelivered() > 0) receiver->Taken(1);
   }
 
   // Which of the connections ended where.

@@ -164,7 +164,7 @@ class MigrationProcessTest : public ::testing::Test {
  protected:
   static std::vector<Migrant> Make(MigrationPair* pair) {
     pair->accept = [](const BatchItem& item) {
-      return item.peer == "7" ? absl::NotFoundError("7") : absl::OkStatus();
+      return item.age == absl::Seconds(7) ? absl::NotFoundError("7") : absl::OkStatus();
     };
     pair->on_delivered = [](const Migrant& migrant) { MigrationPair::Greet(migrant, "S"); };
     std::vector<Migrant> migrants;

@@ -58,7 +58,6 @@ TEST_F(MigrationTest, AConnectionArrivesWithAllThatItsServerKnew) {
     EXPECT_EQ(migrant.listener, absl::StrCat("listener ", size));
     EXPECT_EQ(migrant.state, std::string(size, static_cast<char>(size)));
     EXPECT_EQ(migrant.format, "h1");
-    EXPECT_EQ(migrant.age, absl::Seconds(7));
     EXPECT_FALSE(migrant.ticket.valid());
   }
   EXPECT_THAT(pair.delivered[4].state, SizeIs(kMigrationStateBytesMax));
@@ -147,9 +146,7 @@ TEST_F(MigrationTest, AStateThatIsTooLargeComesBackFromTheNextTick) {
 
 TEST_F(MigrationTest, OneWithoutADescriptorComesBack) {
   MigrationPair pair;
-  Migrant none;
-  none.peer = "7";
-  pair.Add(std::move(none));
+  pair.Add(Migrant());
   pair.TickSender();
   EXPECT_THAT(ReasonsOf(pair), ElementsAre("migrate: no descriptor"));
 }
@@ -217,14 +214,14 @@ TEST_F(MigrationTest, WhatIsNoConnectionComesBackAlone) {
   OwnedFd datagram(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   OwnedFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(listen(listener.get(), 1), 0);
-  const auto add = [&](OwnedFd fd, std::string number) {
-    pair.Add({std::move(fd), Ticket(), "http", "h1", "", std::move(number), {}});
+  const auto add = [&](OwnedFd fd, int number) {
+    pair.Add({std::move(fd), Ticket(), "http", "h1", "", absl::Seconds(number)});
   };
-  add(std::move(reader), "100");
+  add(std::move(reader), 100);
   pair.Add();
-  add(std::move(datagram), "101");
-  add(std::move(listener), "102");
-  add(OwnedFd(ends[1]), "103");
+  add(std::move(datagram), 101);
+  add(std::move(listener), 102);
+  add(OwnedFd(ends[1]), 103);
   pair.Settle();
   EXPECT_THAT(pair.Delivered(), ElementsAre(0));
   EXPECT_THAT(pair.Returns(), ElementsAre(100, 101, 102, 103));
@@ -250,10 +247,10 @@ TEST_F(MigrationTest, AReceiverWhoseServerIsBehindReadsNoMore) {
   EXPECT_EQ(pair.TickReceiver(), absl::InfiniteDuration());
   EXPECT_THAT(pair.delivered, SizeIs(80));
   EXPECT_FALSE(pair.receiver->wants_read());
-  for (int i = 0; i < 15; ++i) pair.receiver->Taken();
+  for (int i = 0; i < 15; ++i) pair.receiver->Taken(1);
   pair.TickReceiver();
   EXPECT_THAT(pair.delivered, SizeIs(80));
-  pair.receiver->Taken();
+  pair.receiver->Taken(1);
   EXPECT_TRUE(pair.receiver->wants_read());
   pair.TickReceiver();
   EXPECT_THAT(pair.delivered, SizeIs(96));
@@ -504,7 +501,7 @@ TEST_F(MigrationTest, CallbacksMayAddRevokeAndTick) {
     pair.TickSender();
   };
   pair.on_delivered = [&](const Migrant&) {
-    pair.receiver->Taken();
+    pair.receiver->Taken(1);
     EXPECT_EQ(pair.TickReceiver(), pair.now);
   };
   pair.AddMany(16);

@@ -18,6 +18,8 @@ namespace zdd {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 class CallbacksTest : public ::testing::Test {
  protected:
@@ -97,6 +99,34 @@ TEST_F(ThroughExecutorTest, ItGetsAllInOrderAndRunsThemWhenItLikes) {
   EXPECT_THAT(ran_, ElementsAre());
   RunHanded();
   EXPECT_THAT(ran_, ElementsAre(1, 2));
+}
+
+TEST_F(ThroughExecutorTest, WhatIsRunTogetherIsOneTask) {
+  {
+    Callbacks::Together outer(&callbacks_);
+    callbacks_.Run([&] { ran_.push_back(1); });
+    {
+      Callbacks::Together inner(&callbacks_);
+      callbacks_.RunNow([&] { ran_.push_back(2); });
+    }
+    EXPECT_THAT(handed_, IsEmpty());
+  }
+  EXPECT_THAT(handed_, SizeIs(1));
+  RunHanded();
+  EXPECT_THAT(ran_, ElementsAre(1, 2));
+}
+
+TEST_F(ThroughExecutorTest, CloseInsideOneStopsTheRestOfItsTask) {
+  {
+    Callbacks::Together together(&callbacks_);
+    callbacks_.Run([&] {
+      ran_.push_back(1);
+      callbacks_.Close();
+    });
+    callbacks_.Run([&] { ran_.push_back(2); });
+  }
+  RunHanded();
+  EXPECT_THAT(ran_, ElementsAre(1));
 }
 
 TEST_F(ThroughExecutorTest, WhatItHoldsBeyondCloseDoesNothing) {

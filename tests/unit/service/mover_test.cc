@@ -49,8 +49,8 @@ class Host : public MoverHost {
   absl::Status CheckMigrant(const BatchItem& item) override {
     return reads == item.format ? absl::OkStatus() : absl::InvalidArgumentError(item.format);
   }
-  void Adopt(Migrant migrant, Task taken) override {
-    adopted.push_back(std::move(migrant));
+  void Adopt(std::vector<Migrant> batch, Task taken) override {
+    for (Migrant& migrant : batch) adopted.push_back(std::move(migrant));
     not_taken.push_back(std::move(taken));
     if (takes) TakeUp();
   }
@@ -128,6 +128,19 @@ TEST_F(MoverTest, ConnectionsMoveWithTheirStates) {
   EXPECT_EQ(new_host_.adopted[19].format, "test/1");
   EXPECT_EQ(old_.pending(), 0);
   EXPECT_THAT(old_host_.came_back, IsEmpty());
+}
+
+TEST_F(MoverTest, ABatchIsTakenUpAsAWhole) {
+  new_host_.takes = false;
+  Begin();
+  AddMany(20);
+  EXPECT_TRUE(Await([&] { return new_host_.adopted.size() == 20; }));
+  EXPECT_THAT(new_host_.not_taken, SizeIs(2));
+  AddMany(120);
+  EXPECT_TRUE(Await([&] { return new_host_.adopted.size() > 64; }));
+  new_host_.takes = true;
+  new_host_.TakeUp();
+  EXPECT_TRUE(Await([&] { return old_host_.moved == 140; }));
 }
 
 TEST_F(MoverTest, WhatIsGivenBeforeOrForAnotherListenerComesBack) {
