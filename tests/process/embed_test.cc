@@ -125,8 +125,9 @@ class EmbedTest : public ::testing::Test {
 
   void Until(absl::FunctionRef<bool()> condition) {
     const Instant deadline = MonotonicNow() + kLong;
-    while (!condition() && MonotonicNow() < deadline) poll(nullptr, 0, 1);
-    EXPECT_TRUE(condition()) << server_.log();
+    bool met;
+    while (!(met = condition()) && MonotonicNow() < deadline) poll(nullptr, 0, 1);
+    EXPECT_TRUE(met) << server_.log();
   }
 
   static int64_t Answers(const LoadClient& load, const std::string& version) {

@@ -3,7 +3,8 @@
 // to connect again. Then the oracle itself: a server that forgets any part of what moves is found.
 //
 //   bazel test //tests/process:moving_test                                      10 restarts
-//   bazel test //tests/process:moving_test --test_arg=--restarts=50 --test_filter='*Restarts*'
+//   bazel test //tests/process:moving_test --test_filter='*Restarts*' \
+//       --test_arg=--restarts=50 --test_arg=--scale=10 --test_timeout=1200     1,860 connections
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -23,6 +24,7 @@
 #include "tests/util/temp_dir.h"
 
 ABSL_FLAG(int, restarts, 10, "how often the server is replaced");
+ABSL_FLAG(int, scale, 1, "so many times more connections, at the same rate of requests");
 
 namespace zdd {
 namespace {
@@ -31,19 +33,29 @@ constexpr char kServer[] = "examples/http_server/http_server";
 constexpr char kForgetful[] = "tests/process/forgetful_server";
 constexpr absl::Duration kLong = absl::Seconds(30);
 
+constexpr int kIdle = 4;  // the number of the idle ones in:
+
 std::vector<LoadGroup> EveryPhase() {
   const absl::Duration length = absl::Milliseconds(1500);
-  return {{.kind = LoadKind::kNew, .connections = 4, .rate = 50},
-          {.kind = LoadKind::kLate, .connections = 8},
-          {.kind = LoadKind::kKeepAlive, .connections = 16, .rate = 400},
-          {.kind = LoadKind::kKeepAlive, .connections = 50, .think = absl::Milliseconds(100)},
-          {.kind = LoadKind::kIdle, .connections = 20},
-          {.kind = LoadKind::kSlow, .connections = 16, .length = length},
-          {.kind = LoadKind::kUpload, .connections = 16, .length = length},
-          {.kind = LoadKind::kStream, .connections = 16, .length = length},
-          {.kind = LoadKind::kTunnel, .connections = 16, .length = length},
-          {.kind = LoadKind::kPipelined, .connections = 16, .length = absl::Milliseconds(300)},
-          {.kind = LoadKind::kSlowReader, .connections = 8, .length = length}};
+  std::vector<LoadGroup> groups = {
+      {.kind = LoadKind::kNew, .connections = 4, .rate = 50},
+      {.kind = LoadKind::kLate, .connections = 8},
+      {.kind = LoadKind::kKeepAlive, .connections = 16, .rate = 400},
+      {.kind = LoadKind::kKeepAlive, .connections = 50, .think = absl::Milliseconds(100)},
+      {.kind = LoadKind::kIdle, .connections = 20},
+      {.kind = LoadKind::kSlow, .connections = 16, .length = length},
+      {.kind = LoadKind::kUpload, .connections = 16, .length = length},
+      {.kind = LoadKind::kStream, .connections = 16, .length = length},
+      {.kind = LoadKind::kTunnel, .connections = 16, .length = length},
+      {.kind = LoadKind::kPipelined, .connections = 16, .length = absl::Milliseconds(300)},
+      {.kind = LoadKind::kSlowReader, .connections = 8, .length = length}};
+  const int scale = absl::GetFlag(FLAGS_scale);
+  for (LoadGroup& group : groups) {
+    group.connections *= scale;
+    group.think *= scale;
+    group.length *= scale;
+  }
+  return groups;
 }
 
 class MovingTest : public ::testing::Test {
@@ -113,7 +125,8 @@ TEST_F(MovingTest, NothingIsLostAndNobodyReconnectsOverManyRestarts) {
   EXPECT_EQ(report.reconnects(), 0) << report.ToTable() << log();
   // The idle ones wait for each restart. Of the others a client counts a move when it sees an
   // answer of the new version: many a restart is over before.
-  EXPECT_EQ(report.groups[4].moved, restarts * 20) << "the idle ones\n" << report.ToTable();
+  const int idle = 20 * absl::GetFlag(FLAGS_scale);
+  EXPECT_EQ(report.groups[kIdle].moved, restarts * idle) << report.ToTable();
   EXPECT_GT(report.moved(), restarts * 50) << report.ToTable();
   std::cout << report.ToTable();
 }
