@@ -42,7 +42,7 @@ void Serve(Connection connection, std::string version) {
         return std::move(connection.ticket).Migrate(std::move(connection.fd), std::move(input));
       }
       pollfd polled[] = {{fd, POLLIN, 0}, {asked, POLLIN, 0}};
-      poll(polled, 2, -1);
+      poll(polled, 2, asked < 0 && connection.ticket.Asked() == Ask::kNone ? 100 : -1);
       if (polled[1].revents != 0) asked = -1;
       ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
       if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return connection.ticket.Reset();

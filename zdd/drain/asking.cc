@@ -89,9 +89,10 @@ void AskIfDue(TicketCore* core, TicketSlot* slot, const Reach& reach) {
   core->WithPin(slot, [=] { AskPinned(core, slot, reach); });
 }
 
-AskedToMove AskToMove(TicketCore* core, TicketSlot* slot) {
+AskedToMove AskToMove(TicketCore* core, TicketSlot* slot, const Kinds& kinds) {
   AskedToMove result = AskedToMove::kNo;
   core->WithPin(slot, [&] {
+    if (!kinds[slot->kind.load(std::memory_order_relaxed)]) return;  // another one by now
     if (IsMoving(*slot) || LevelOf(*slot) != Ask::kNone) return;
     if (slot->done.load(std::memory_order_relaxed) != 0) return;  // it has come back
     slot->level.store(static_cast<uint8_t>(Ask::kMigrate), std::memory_order_relaxed);

@@ -21,7 +21,7 @@ enum class AskedToMove {
   kIdle,    // its callback was told, and it has not gone at once
   kSilent,  // idle, without a callback: it is to be woken by its AskedFd
 };
-AskedToMove AskToMove(TicketCore* core, TicketSlot* slot);
+AskedToMove AskToMove(TicketCore* core, TicketSlot* slot, const Kinds& kinds);
 
 }  // namespace zdd
 

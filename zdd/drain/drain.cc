@@ -96,6 +96,10 @@ void Drain::Begin(const DrainPlan& plan, absl::string_view reason, Instant now) 
   books_.Open(now);
   began_ = true;
   plan_ = plan;
+  // Who was refused in standby is asked once more, so that he hears his goodbye now if he must.
+  for (int kind = 0; wave_ != nullptr && kind < kKindsMax; ++kind) {
+    if (wave_->kinds()[kind]) table_->ForgetRefusals(static_cast<uint8_t>(kind));
+  }
   for (const auto& [kind, own] : plan.classes) ClassFor(kind);
   for (size_t i = 0; i < classes_.size(); ++i) {
     if (i == 0 || !classes_[i].kind.empty()) BeginClass(&classes_[i], plan_, &books_, now);
@@ -178,7 +182,7 @@ void Drain::Move(const std::vector<std::string>& kinds, std::function<int()> pen
     if (wave_ != nullptr && wave_->kinds()[number]) continue;
     Class* const its = ClassFor(kind);
     if (its == &classes_[0]) continue;  // too many classes: it says goodbye like the rest
-    its->machine.Hold();
+    if (!its->alone.has_value()) its->machine.Hold();  // else its goodbyes are under way
     if (began_) BeginClass(its, plan_, &books_, now);
     more.set(number);
   }
@@ -195,6 +199,7 @@ void Drain::EndMoving(Instant now) {
   wave_.reset();
   for (Class& one : classes_) one.machine.Resume(now);
   if (began_) return;
+  books_ = DrainBooks(table_);  // of a trial that was taken back
   for (int kind = 0; kind < kKindsMax; ++kind) {
     if (kinds[kind]) table_->WithdrawMove(static_cast<uint8_t>(kind));
   }
@@ -204,8 +209,9 @@ void Drain::EndMoving(Instant now) {
 void Drain::Moved(Ticket ticket) { table_->EndMoved(std::move(ticket)); }
 
 void Drain::CameBack(const Ticket& ticket, int fd, bool again) {
-  again = again && wave_ != nullptr;
-  table_->Revive(ticket, fd, began_ && !again ? Ask::kGoodbye : Ask::kNone, again);
+  const bool moves = again && wave_ != nullptr;
+  table_->Revive(ticket, fd, began_ && !moves ? Ask::kGoodbye : Ask::kNone,
+                 moves || wave_ == nullptr);
 }
 
 // ---- Working

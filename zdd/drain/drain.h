@@ -105,8 +105,8 @@ class Drain {
   // nothing is asked of them any more. Tick follows.
   void EndMoving(Instant now);
 
-  // A connection that was given to Migrate() has moved, or has come back. `again`: it may be asked to
-  // move once more; else its goodbye is next.
+  // A connection that was given to Migrate() has moved, or has come back. `again`: it may be asked
+  // to move once more; else its goodbye is next.
   void Moved(Ticket ticket);
   void CameBack(const Ticket& ticket, int fd, bool again);
 

@@ -33,7 +33,7 @@ bool MigrateWave::Advance(Instant now, int pending, int budget) {
     // bucket is finished whatever the credit says.
     if (room <= 0 && silent_.empty()) return false;
     ++next_;
-    switch (AskToMove(core_, slot)) {
+    switch (AskToMove(core_, slot, kinds_)) {
       case AskedToMove::kNo:
         break;
       case AskedToMove::kBusy:

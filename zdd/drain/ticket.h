@@ -88,6 +88,8 @@ class [[nodiscard]] Ticket {
 
   // For poll() beside the connection: readable (POLLIN) soon after this ticket was asked, and as
   // long as it is; read nothing from it, look at Asked(), leave it out of polls while that says so.
+  // Of a connection that came back from Migrate() it may be readable before anything is asked: then
+  // leave it out too, and look at Asked() ten times a second.
   // It belongs to zdd and lives as long as the ticket. -1, which poll() ignores, if the process has
   // no descriptors left, or the ticket is empty.
   int AskedFd();

@@ -137,15 +137,15 @@ void TicketCore::SetMigrateSink(MigrateSink sink) {
   std::swap(sink_, sink);
 }
 
-// `done` keeps that it was asked to move, and is not to be asked again.
+// `done` keeps that it is not to be asked again.
 void TicketCore::Revive(TicketSlot* slot, int fd, Ask level, bool again) {
   tally_.CameBack(slot->kind.load(std::memory_order_relaxed));
-  slot->fd = fd;
+  WithPin(slot, [&] { slot->fd = fd; });  // it may be looked at
   const auto old = static_cast<Ask>(slot->level.load(std::memory_order_relaxed));
   if (old >= Ask::kGoodbye) level = std::max(level, old);
   slot->level.store(static_cast<uint8_t>(level), std::memory_order_relaxed);
   slot->told.store(0, std::memory_order_relaxed);
-  const Ask done = (mode() & kDraining) != 0 && !again ? Ask::kMigrate : Ask::kNone;
+  const Ask done = again ? Ask::kNone : Ask::kMigrate;
   slot->done.store(static_cast<uint8_t>(done), std::memory_order_relaxed);
   slot->life.store(TicketFlags::kLive | TicketFlags::kBusy, std::memory_order_release);
 }

@@ -184,19 +184,31 @@ void TicketTable::MarkAdopted(const Ticket& ticket) {
   static_cast<TicketSlot*>(ticket.flags_)->adopted.store(1, std::memory_order_relaxed);
 }
 
-void TicketTable::WithdrawMove(uint8_t kind) {
-  constexpr uint8_t kMove = static_cast<uint8_t>(Ask::kMigrate);
+void TicketTable::WithPinOfEach(uint8_t kind, absl::FunctionRef<void(TicketSlot&)> use) {
   ForEachLive([&](TicketSlot& slot) {
     if (slot.kind.load(std::memory_order_relaxed) != kind) return;
     core_->WithPin(&slot, [&] {
-      if (slot.kind.load(std::memory_order_relaxed) != kind) return;
-      for (std::atomic<uint8_t>* mark : {&slot.level, &slot.told, &slot.done}) {
-        if (mark->load(std::memory_order_relaxed) == kMove)
-          mark->store(0, std::memory_order_relaxed);
-      }
+      if (slot.kind.load(std::memory_order_relaxed) == kind) use(slot);
     });
   });
+}
+
+void TicketTable::WithdrawMove(uint8_t kind) {
+  constexpr uint8_t kMove = static_cast<uint8_t>(Ask::kMigrate);
+  WithPinOfEach(kind, [](TicketSlot& slot) {
+    for (std::atomic<uint8_t>* mark : {&slot.level, &slot.told, &slot.done}) {
+      if (mark->load(std::memory_order_relaxed) == kMove) mark->store(0, std::memory_order_relaxed);
+    }
+  });
   core_->ForgetAsked(kind);
+}
+
+void TicketTable::ForgetRefusals(uint8_t kind) {
+  WithPinOfEach(kind, [](TicketSlot& slot) {
+    if (slot.level.load(std::memory_order_relaxed) == 0) {
+      slot.done.store(0, std::memory_order_relaxed);
+    }
+  });
 }
 
 void TicketTable::Revive(const Ticket& ticket, int fd, Ask level, bool again) {

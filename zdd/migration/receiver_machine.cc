@@ -50,12 +50,14 @@ ReceiverMachine::Effects ReceiverMachine::Adopt() {
   return effects;
 }
 
-// |          | ack sent      | ack failed | revoked, garbage | end of file | nothing more | turn |
-// |----------|---------------|------------|------------------|-------------|--------------|----------|
-// | Open     |               |            | Closed           | Closed      | dead: Closed | | |
-// Acking   | Open: deliver | Ending     | Closed           |             |              | | |
-// Ending   |               |            | Closed           | Adopting    | dead: Adopting | | |
-// Adopting |               |            |                  |             |              | deliver |
+// clang-format off
+// |          | ack sent      | ack failed | revoked, garbage | end of file | nothing more   | turn    |
+// |----------|---------------|------------|------------------|-------------|----------------|---------|
+// | Open     |               |            | Closed           | Closed      | dead: Closed   |         |
+// | Acking   | Open: deliver | Ending     | Closed           |             |                |         |
+// | Ending   |               |            | Closed           | Adopting    | dead: Adopting |         |
+// | Adopting |               |            |                  |             |                | deliver |
+// clang-format on
 //
 // Ack failed: if the sender had revoked, its `revoked` was there before the acknowledgement failed,
 // so it is found by reading on. If it is neither there nor the end of file, the sender's death is

@@ -73,7 +73,7 @@ class ReceiverMachine {
     return ending() || (state_ == ReceiverState::kOpen && (refusing_ || has_room()));
   }
   // Whether all of the next batch is refused. Not where nobody is left to whom it could go back.
-  bool refuses() const { return refusing_ && !ending(); }
+  bool refuses() const { return refusing_ && !ending() && !peer_dead_; }
 
   ReceiverState state() const { return state_; }
   bool acking() const { return state_ == ReceiverState::kAcking; }

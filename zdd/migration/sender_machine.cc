@@ -16,13 +16,13 @@ std::vector<SenderEffect> SenderMachine::OnAck(int no) {
   return {SenderEffect::kComplete};
 }
 
-// |          | garbage, overdue, asked, peer gone | revoked sent, peer gone | peer dead         |
-// end of file       |
+// clang-format off
+// |          | garbage, overdue, asked, peer gone | revoked sent, peer gone | peer dead         | end of file       |
 // |----------|------------------------------------|-------------------------|-------------------|-------------------|
-// | Open     | Revoking: send revoked             |                         | Ending: shut read |
-// Broken: take back | | Revoking |                                    | Ending: shut read       |
-// Ending: shut read | Broken: take back | | Ending   |                                    | | |
-// Broken: take back |
+// | Open     | Revoking: send revoked             |                         | Ending: shut read | Broken: take back |
+// | Revoking |                                    | Ending: shut read       | Ending: shut read | Broken: take back |
+// | Ending   |                                    |                         |                   | Broken: take back |
+// clang-format on
 //
 // A batch that nobody can read is followed by a revocation that nobody can read: one failing send
 // is not believed. A receiver that hung up (end of file) can have acknowledged nothing that was not

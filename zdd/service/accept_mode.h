@@ -51,7 +51,8 @@ class AcceptMode {
   // Whether it can serve a connection that another process, or this one, had begun to.
   virtual bool delivers() const = 0;
   // REQUIRES: delivers(). `taken` (may be null) runs on any thread when the server has taken it up.
-  virtual void Deliver(Connection connection, Task taken) = 0;
+  // False if nobody asks for connections any more: it is closed.
+  virtual bool Deliver(Connection connection, Task taken) = 0;
 
   // Nothing will come any more.
   virtual void End() = 0;

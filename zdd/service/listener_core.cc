@@ -182,8 +182,7 @@ bool ListenerCore::Deliver(OwnedFd fd, absl::optional<Ticket> ticket, std::strin
   connection.moved = true;
   connection.state = std::move(state);
   connection.fd = std::move(fd);
-  mode_->Deliver(std::move(connection), std::move(taken));
-  return true;
+  return mode_->Deliver(std::move(connection), std::move(taken));
 }
 
 void ListenerCore::Pause(bool paused) {

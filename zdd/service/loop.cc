@@ -159,12 +159,15 @@ bool Loop::on_loop() const {
 void Loop::Close() {
   if (inbox_ == nullptr) return;
   auto close = [](Inbox* inbox) {
+    decltype(inbox->tasks) rest;  // somebody may wait for them in Run()
     {
       MutexLock lock(&inbox->mutex);
       if (std::exchange(inbox->closed, true)) return;
+      rest.swap(inbox->tasks);
     }
     uv_close(reinterpret_cast<uv_handle_t*>(&inbox->async),
              [](uv_handle_t* handle) { static_cast<Inbox*>(handle->data)->self.reset(); });
+    for (Task& task : rest) task();
   };
   const std::thread::id loop_thread = inbox_->thread;
   if (on_loop() || loop_thread == std::thread::id()) {

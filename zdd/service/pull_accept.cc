@@ -59,7 +59,10 @@ PullAccept::Look PullAccept::LookOnce(absl::optional<Connection>* connection) {
       waiting_.pop_front();
       return Look::kConnection;
     }
-    if (ended_) return Look::kEnded;
+    if (ended_) {
+      told_ = true;
+      return Look::kEnded;
+    }
     for (size_t i = 0; i < sockets_.size(); ++i) {
       const ActiveSocket& socket = sockets_[next_++ % sockets_.size()];
       Accepted accepted = AcceptOne(socket.fd, context_.transport, context_.blocking_connections);
@@ -119,12 +122,16 @@ void PullAccept::TakeQueued(int fd) {
   Wake();
 }
 
-void PullAccept::Deliver(Connection connection, Task taken) {
+bool PullAccept::Deliver(Connection connection, Task taken) {
   {
     MutexLock lock(&mutex_);
-    waiting_.push_back({std::move(connection), std::move(taken)});
+    if (!told_) waiting_.push_back({std::move(connection), std::move(taken)});
   }
   Wake();
+  if (!connection.fd.valid()) return true;
+  connection.ticket.Reset();  // before its fd
+  if (taken) taken();
+  return false;
 }
 
 void PullAccept::End() {

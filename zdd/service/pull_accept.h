@@ -30,7 +30,7 @@ class PullAccept : public AcceptMode {
   void SetSockets(std::vector<ActiveSocket> sockets, Task stopped) override;
   void TakeQueued(int fd) override;
   bool delivers() const override { return true; }
-  void Deliver(Connection connection, Task taken) override;
+  bool Deliver(Connection connection, Task taken) override;
   void End() override;
   bool ready() const override { return asked_.load(std::memory_order_acquire); }
 
@@ -56,6 +56,7 @@ class PullAccept : public AcceptMode {
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // by TakeQueued and Deliver
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;  // where to look first, so that no socket starves
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool told_ ABSL_GUARDED_BY(mutex_) = false;  // by Accept() that nothing comes any more
 };
 
 }  // namespace zdd

@@ -76,7 +76,7 @@ void PushAccept::Accept(OwnedFd fd, Address peer) {
       });
 }
 
-void PushAccept::Deliver(Connection connection, Task taken) {
+bool PushAccept::Deliver(Connection connection, Task taken) {
   // Also when an executor drops it: a task that is dropped counts as done.
   auto done = absl::MakeCleanup([taken = std::move(taken)]() mutable {
     if (taken) taken();
@@ -85,6 +85,7 @@ void PushAccept::Deliver(Connection connection, Task taken) {
       [callback = callback_, connection = std::move(connection), done = std::move(done)]() mutable {
         (*callback)(std::move(connection));
       });
+  return true;
 }
 
 // Clients wait in the queue meanwhile: that is better than what libuv does by itself, which is to

@@ -21,7 +21,7 @@ class PushAccept : public AcceptMode {
   void SetSockets(std::vector<ActiveSocket> sockets, Task stopped) override;
   void TakeQueued(int fd) override;
   bool delivers() const override { return true; }
-  void Deliver(Connection connection, Task taken) override;
+  bool Deliver(Connection connection, Task taken) override;
   void End() override {}
   bool ready() const override { return true; }
 

@@ -21,7 +21,7 @@ class RawAccept : public AcceptMode, public std::enable_shared_from_this<RawAcce
   void SetSockets(std::vector<ActiveSocket> sockets, Task stopped) override;
   void TakeQueued(int) override {}  // only the acceptor knows what to do with a connection
   bool delivers() const override { return false; }
-  void Deliver(Connection, Task) override {}
+  bool Deliver(Connection, Task) override { return false; }
   void End() override {}
   bool ready() const override { return true; }
 

@@ -77,8 +77,8 @@ void ServiceCore::OnCameBack(Migrant migrant, bool again) {
   }
   log_->Error("migration.lost",
               absl::StrCat("Ticket::Migrate() of \"", migrant.listener,
-                           "\": no listener of that name gives connections (Accept() or "
-                           "OnConnection), so this one was closed"));
+                           "\": no listener of that name gives connections any more (Accept() "
+                           "or OnConnection), so this one was closed"));
 }
 
 void ServiceCore::OnMovingEnded() {

@@ -53,7 +53,8 @@ void Serve(zdd::Connection connection, int version) {
     if (size > 0) continue;
     if (size == 0 || errno != EAGAIN) return;  // the client has left, or zdd closes what is idle
     pollfd polled[] = {{fd, static_cast<short>(sending ? POLLOUT : POLLIN), 0}, {asked, POLLIN, 0}};
-    poll(polled, 2, -1);
+    // Of one that came back it is readable before it is asked again.
+    poll(polled, 2, asked < 0 && ticket.Asked() == zdd::Ask::kNone ? 100 : -1);
     if (polled[1].revents != 0) asked = -1;  // it stays readable
   }
   zdd::CloseGently(std::move(connection.fd), std::move(ticket));

@@ -187,6 +187,24 @@ TEST_P(MovingTest, StoppedInTheMiddleTheRestIsClosedSoon) {
   ExpectBooksInOrder(world.drain().report(world.now()));
 }
 
+TEST_P(MovingTest, RefusedBeforeTheCommitTheyHearTheirGoodbyeSoonAfterIt) {
+  WorldOptions options;
+  options.refused_share = 1;
+  DrainWorld world(GetParam(), options);
+  world.Open(300);
+  world.RunFor(absl::Seconds(2));
+  world.BeginMoving();
+  world.TickNow();
+  world.RunFor(absl::Seconds(3));
+  world.Begin(Plan());
+  world.RunUntilDrained();
+  for (const Life& life : world.lives()) {
+    EXPECT_EQ(life.came_back, 2);
+    EXPECT_LE(life.left, world.began() + absl::Seconds(2));
+  }
+  ExpectBooksInOrder(world.drain().report(world.now()));
+}
+
 TEST_P(MovingTest, BeforeTheCommitOnlyMovesAreAskedAndAllCanStay) {
   WorldOptions options;
   options.refused_share = 1;
