@@ -4,8 +4,7 @@
 //
 //   bazel test //tests/process:moving_test                                      10 restarts
 //   bazel test --config=opt //tests/process:moving_test --test_filter='*OverMany*' \
-//       --test_arg=--restarts=50 --test_arg=--scale=10                 1,860 connections, half a
-//       minute
+//       --test_arg=--restarts=50 --test_arg=--scale=10                      1,860 connections
 #include <gtest/gtest.h>
 
 #include <csignal>
