@@ -97,9 +97,7 @@ void Drain::Begin(const DrainPlan& plan, absl::string_view reason, Instant now) 
   began_ = true;
   plan_ = plan;
   // Who was refused in standby is asked once more, so that he hears his goodbye now if he must.
-  for (int kind = 0; wave_ != nullptr && kind < kKindsMax; ++kind) {
-    if (wave_->kinds()[kind]) table_->ForgetRefusals(static_cast<uint8_t>(kind));
-  }
+  if (wave_ != nullptr) table_->ForgetRefusals(wave_->kinds());
   for (const auto& [kind, own] : plan.classes) ClassFor(kind);
   for (size_t i = 0; i < classes_.size(); ++i) {
     if (i == 0 || !classes_[i].kind.empty()) BeginClass(&classes_[i], plan_, &books_, now);
@@ -200,9 +198,7 @@ void Drain::EndMoving(Instant now) {
   for (Class& one : classes_) one.machine.Resume(now);
   if (began_) return;
   books_ = DrainBooks(table_);  // of a trial that was taken back
-  for (int kind = 0; kind < kKindsMax; ++kind) {
-    if (kinds[kind]) table_->WithdrawMove(static_cast<uint8_t>(kind));
-  }
+  table_->WithdrawMove(kinds);
   if (!working() && std::exchange(mode_set_, false)) table_->EndDraining();
 }
 

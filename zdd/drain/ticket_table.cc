@@ -184,27 +184,29 @@ void TicketTable::MarkAdopted(const Ticket& ticket) {
   static_cast<TicketSlot*>(ticket.flags_)->adopted.store(1, std::memory_order_relaxed);
 }
 
-void TicketTable::WithPinOfEach(uint8_t kind, absl::FunctionRef<void(TicketSlot&)> use) {
+void TicketTable::WithPinOfEach(const Kinds& kinds, absl::FunctionRef<void(TicketSlot&)> use) {
   ForEachLive([&](TicketSlot& slot) {
-    if (slot.kind.load(std::memory_order_relaxed) != kind) return;
+    if (!kinds[slot.kind.load(std::memory_order_relaxed)]) return;
     core_->WithPin(&slot, [&] {
-      if (slot.kind.load(std::memory_order_relaxed) == kind) use(slot);
+      if (kinds[slot.kind.load(std::memory_order_relaxed)]) use(slot);
     });
   });
 }
 
-void TicketTable::WithdrawMove(uint8_t kind) {
+void TicketTable::WithdrawMove(const Kinds& kinds) {
   constexpr uint8_t kMove = static_cast<uint8_t>(Ask::kMigrate);
-  WithPinOfEach(kind, [](TicketSlot& slot) {
+  WithPinOfEach(kinds, [](TicketSlot& slot) {
     for (std::atomic<uint8_t>* mark : {&slot.level, &slot.told, &slot.done}) {
       if (mark->load(std::memory_order_relaxed) == kMove) mark->store(0, std::memory_order_relaxed);
     }
   });
-  core_->ForgetAsked(kind);
+  for (int kind = 0; kind < kKindsMax; ++kind) {
+    if (kinds[kind]) core_->ForgetAsked(static_cast<uint8_t>(kind));
+  }
 }
 
-void TicketTable::ForgetRefusals(uint8_t kind) {
-  WithPinOfEach(kind, [](TicketSlot& slot) {
+void TicketTable::ForgetRefusals(const Kinds& kinds) {
+  WithPinOfEach(kinds, [](TicketSlot& slot) {
     if (slot.level.load(std::memory_order_relaxed) == 0) {
       slot.done.store(0, std::memory_order_relaxed);
     }

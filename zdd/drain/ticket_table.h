@@ -88,10 +88,10 @@ class TicketTable {
   // whoever holds copies of the fd. REQUIRES: just entered.
   void MarkAdopted(const Ticket& ticket);
   void Revive(const Ticket& ticket, int fd, Ask level, bool again);
-  // Nobody of that kind is asked to move any more, until somebody asks anew.
-  void WithdrawMove(uint8_t kind);
-  // Whoever of that kind has come back unasked may be asked to move once more.
-  void ForgetRefusals(uint8_t kind);
+  // Nobody of these kinds is asked to move any more, until somebody asks anew.
+  void WithdrawMove(const Kinds& kinds);
+  // Whoever of these kinds has come back, and is asked nothing, may be asked to move once more.
+  void ForgetRefusals(const Kinds& kinds);
 
   void SetClass(uint8_t kind, uint8_t drain_class) { core_->SetClass(kind, drain_class); }
   TicketCore* core() { return core_.get(); }
@@ -127,7 +127,7 @@ class TicketTable {
 
  private:
   void ForEachLive(absl::FunctionRef<void(TicketSlot&)> look) const;
-  void WithPinOfEach(uint8_t kind, absl::FunctionRef<void(TicketSlot&)> use);
+  void WithPinOfEach(const Kinds& kinds, absl::FunctionRef<void(TicketSlot&)> use);
   void Describe(TicketSlot* slot, std::vector<Straggler>* stragglers) const;
 
   explicit TicketTable(std::shared_ptr<TicketCore> core) : core_(std::move(core)) {}

@@ -232,6 +232,25 @@ TEST_P(KindDrainTest, WhatMovesThenIsWhoHasNotHeardItsGoodbye) {
   EXPECT_EQ(report.entered, report.ended());
 }
 
+// What had heard its goodbye ends in the time of that, however long the others may take to move.
+TEST_P(KindDrainTest, TheCommitHoldsNoGoodbyeBackThatWasUnderWay) {
+  WorldOptions options;
+  options.rest = absl::Hours(1);
+  DrainPlan plan;
+  plan.delay = absl::ZeroDuration();
+  plan.spread = absl::Seconds(4);
+  plan.grace = absl::Seconds(2);
+  plan.deadline = absl::Minutes(10);
+  DrainWorld world(GetParam(), options);
+  world.Open(200);
+  world.RunFor(absl::Seconds(1));
+  world.BeginKind("http", plan);
+  world.RunFor(absl::Seconds(2));
+  world.BeginMoving();
+  world.Begin(plan);
+  EXPECT_LE(world.RunUntilDrained(), absl::Seconds(8));
+}
+
 // ---- Its end
 
 WorldOptions Endless() {

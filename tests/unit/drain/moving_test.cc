@@ -187,15 +187,24 @@ TEST_P(MovingTest, StoppedInTheMiddleTheRestIsClosedSoon) {
   ExpectBooksInOrder(world.drain().report(world.now()));
 }
 
-TEST_P(MovingTest, RefusedBeforeTheCommitTheyHearTheirGoodbyeSoonAfterIt) {
+WorldOptions AllRefused() {
   WorldOptions options;
   options.refused_share = 1;
-  DrainWorld world(GetParam(), options);
-  world.Open(300);
-  world.RunFor(absl::Seconds(2));
-  world.BeginMoving();
-  world.TickNow();
-  world.RunFor(absl::Seconds(3));
+  return options;
+}
+
+// In standby.
+void TryToMove(DrainWorld* world) {
+  world->Open(300);
+  world->RunFor(absl::Seconds(2));
+  world->BeginMoving();
+  world->TickNow();
+  world->RunFor(absl::Seconds(3));
+}
+
+TEST_P(MovingTest, RefusedBeforeTheCommitTheyHearTheirGoodbyeSoonAfterIt) {
+  DrainWorld world(GetParam(), AllRefused());
+  TryToMove(&world);
   world.Begin(Plan());
   world.RunUntilDrained();
   for (const Life& life : world.lives()) {
@@ -206,14 +215,8 @@ TEST_P(MovingTest, RefusedBeforeTheCommitTheyHearTheirGoodbyeSoonAfterIt) {
 }
 
 TEST_P(MovingTest, BeforeTheCommitOnlyMovesAreAskedAndAllCanStay) {
-  WorldOptions options;
-  options.refused_share = 1;
-  DrainWorld world(GetParam(), options);
-  world.Open(300);
-  world.RunFor(absl::Seconds(2));
-  world.BeginMoving();
-  world.TickNow();
-  world.RunFor(absl::Seconds(3));
+  DrainWorld world(GetParam(), AllRefused());
+  TryToMove(&world);
   world.BreakPair();
   world.RunFor(absl::Seconds(3));
   for (const Life& life : world.lives()) {

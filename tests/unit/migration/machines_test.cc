@@ -168,6 +168,14 @@ TEST(ReceiverMachine, RefusesEvenWhileItsServerIsBehind) {
   EXPECT_TRUE(machine.wants_read());
 }
 
+TEST(ReceiverMachine, WhatADeadSenderLeftIsNotRefused) {
+  ReceiverMachine machine;
+  machine.OnEvent(RE::kRefuse);
+  EXPECT_TRUE(machine.refuses());
+  machine.OnEvent(RE::kPeerDead);
+  EXPECT_FALSE(machine.refuses());
+}
+
 TEST(ReceiverMachine, ABatchOutOfOrderIsGarbage) {
   ReceiverMachine machine;
   EXPECT_FALSE(machine.Expects(2));
